@@ -1,0 +1,1 @@
+"""Measurements of Penstock beside others, in turn and in one run; nothing imports them."""

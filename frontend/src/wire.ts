@@ -1,0 +1,225 @@
+/** What the server says and is told, as types. Knows nothing of the page that uses them. */
+
+export type Json = number | boolean | string | null | readonly Json[] | { readonly [name: string]: Json };
+export type Value = Json;
+export type Values = Readonly<Record<string, Value>>;
+
+export type ParameterType =
+  | "float"
+  | "int"
+  | "bool"
+  | "choice"
+  | "strings"
+  | "seed"
+  | "names"
+  | "tokens"
+  | "words"
+  | "alternatives"
+  | "token_biases"
+  | "word_biases"
+  | "start_and_factor";
+
+export interface Choice {
+  readonly value: string;
+  readonly label: string;
+}
+
+export interface Parameter {
+  readonly name: string;
+  readonly label: string;
+  readonly type: ParameterType;
+  readonly minimum?: number | null;
+  readonly maximum?: number | null;
+  readonly offered_minimum?: number | null;
+  readonly offered_maximum?: number | null;
+  readonly step?: number | null;
+  readonly scale?: "linear" | "log" | null;
+  readonly default: Value;
+  readonly neutral?: Value;
+  readonly nullable?: boolean;
+  readonly group: "main" | "more" | "advanced";
+  /** The heading that it stands under, among the advanced. */
+  readonly section?: string | null;
+  readonly unit?: string | null;
+  readonly description: string;
+  readonly effect?: string | null;
+  readonly choices?: readonly Choice[];
+}
+
+export interface Strategy {
+  readonly id: string;
+  readonly label: string;
+  readonly type: string;
+  readonly description: string;
+  readonly color: string;
+  readonly parameters: readonly Parameter[];
+}
+
+export interface StrategyCatalog {
+  readonly strategies: readonly Strategy[];
+  readonly default: string;
+}
+
+export type ModelState = "available" | "downloading" | "loading" | "loaded" | "failed";
+
+export interface Model {
+  readonly id: string;
+  readonly label: string;
+  readonly family: string;
+  readonly description: string;
+  readonly num_parameters: number | null;
+  readonly context_length: number | null;
+  readonly dtype: string | null;
+  readonly state: ModelState;
+  readonly error: string | null;
+  readonly hub_id: string | null;
+  readonly aliases: readonly string[];
+  readonly builtin: boolean;
+  readonly disk_bytes: number | null;
+  readonly memory_bytes: number | null;
+  readonly licence: string | null;
+  readonly local: boolean;
+}
+
+export interface ModelCatalog {
+  readonly default: string;
+  readonly models: readonly Model[];
+}
+
+/** Parameters travel beside these, under their own names. */
+export interface GenerateRequest {
+  readonly prompt: string;
+  readonly model?: string;
+  readonly strategy?: string;
+  readonly seed?: number;
+  readonly stream?: boolean;
+  readonly [parameter: string]: Value | undefined;
+}
+
+/** A request but for its prompt: how to write, not what to continue. */
+export type Asked = Omit<GenerateRequest, "prompt">;
+
+export interface CompareRequest {
+  readonly prompt: string;
+  readonly columns: readonly Asked[];
+  readonly stream: boolean;
+}
+
+export type FinishReason = "stop" | "length" | "cancelled";
+
+export interface SequenceResult {
+  readonly text: string;
+  readonly finish_reason: FinishReason;
+  readonly tokens: number;
+  readonly score: number | null;
+}
+
+export interface Usage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+}
+
+export interface Timings {
+  readonly queue_ms: number;
+  readonly prompt_ms: number;
+  readonly first_token_ms: number;
+  readonly generation_ms: number;
+  readonly tokens_per_second: number;
+}
+
+export interface GenerateResponse {
+  readonly id: string;
+  readonly generated_text: string;
+  readonly prompt: string;
+  readonly rendered_prompt: string;
+  readonly model: string;
+  readonly strategy: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly unused_parameters: readonly string[];
+  readonly seed: number;
+  readonly sequences: readonly SequenceResult[];
+  readonly usage: Usage;
+  readonly timings: Timings;
+  readonly receipt: string;
+}
+
+export interface WireError {
+  readonly message: string;
+  readonly type: string;
+  readonly param: string | null;
+  readonly code: string | null;
+}
+
+export interface StartEvent {
+  readonly event: "start";
+  readonly column?: number;
+  readonly id: string;
+  readonly model: string;
+  readonly strategy: string;
+  readonly unused_parameters: readonly string[];
+  readonly seed: number;
+  readonly usage: { readonly prompt_tokens: number };
+  readonly num_sequences: number;
+}
+
+export interface TokenLogprob {
+  readonly token: string;
+  readonly token_id: number;
+  /** Natural logarithm of the model's own probability, before temperature and filters. */
+  readonly logprob: number;
+}
+
+export interface ChosenToken extends TokenLogprob {
+  /** The most probable tokens at this place, the best first. */
+  readonly top: readonly TokenLogprob[];
+}
+
+export interface TokenEvent {
+  readonly event: "token";
+  readonly column?: number;
+  readonly index: number;
+  readonly text: string;
+  readonly token_ids: readonly number[];
+  /** When they were asked for, one for each token. */
+  readonly logprobs?: readonly ChosenToken[];
+}
+
+/** The next token's distribution after one step of the chain; the first stage, `model`, comes before any step. */
+export interface Stage {
+  readonly name: string;
+  readonly num_kept: number;
+  /** What the probability of those kept was before this step. */
+  readonly mass_kept: number;
+  readonly entropy_bits: number;
+  readonly top: readonly TokenLogprob[];
+}
+
+export interface NextToken {
+  readonly chosen: TokenLogprob | null;
+  readonly stages: readonly Stage[];
+}
+
+export interface FinishEvent {
+  readonly event: "finish";
+  readonly column?: number;
+  readonly index: number;
+  readonly finish_reason: FinishReason;
+  readonly tokens: number;
+  readonly score: number | null;
+  readonly text: string;
+}
+
+export interface DoneEvent extends GenerateResponse {
+  readonly event: "done";
+  readonly column?: number;
+}
+
+/** One column of a comparison failed; the others go on. */
+export interface ErrorEvent {
+  readonly event: "error";
+  readonly column: number;
+  readonly error: WireError;
+}
+
+export type StreamEvent = StartEvent | TokenEvent | FinishEvent | DoneEvent | ErrorEvent;

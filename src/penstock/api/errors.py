@@ -1,0 +1,103 @@
+"""The one way from an error to HTTP: the OpenAI error object, on every route and in streams."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from penstock import errors
+from penstock.api.problems import explain
+
+logger = logging.getLogger(__name__)
+
+STATUS: Mapping[type[errors.PenstockError], int] = {
+    errors.InvalidParameter: 422,
+    errors.PromptTooLong: 400,
+    errors.ModelNotFound: 404,
+    errors.ModelUnavailable: 404,
+    errors.UnsupportedModel: 400,
+    errors.ServerBusy: 503,
+    errors.RequestCancelled: 499,
+}
+TYPE_OF_STATUS = {500: "server_error", 503: "service_unavailable_error"}
+CODE_OF_STATUS = {
+    400: "bad_request",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    421: "unknown_host",
+}
+HEADERS: Mapping[int, Mapping[str, str]] = {503: {"Retry-After": "2"}}
+MESSAGE_OF_STATUS = {
+    404: "There is nothing at {method} {path}. See /docs for what there is.",
+    405: "{path} does not answer to {method}. See /docs for what it answers to.",
+}
+
+
+def status_of(error: Exception) -> int:
+    """The status for `error`: that of its own type or the nearest it inherits from."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def error_body(error: Exception, *, request_id: str | None = None) -> dict[str, Any]:
+    """The error object for `error`. Only a `PenstockError` is put in its own words."""
+    if not isinstance(error, errors.PenstockError):
+        place = f" under {request_id}" if request_id else ""
+        message = f"Something went wrong inside the server. Its log has the details{place}."
+        return _body(message, status=500, code="internal_error")
+    return _body(str(error), status=status_of(error), code=error.code, param=error.param)
+
+
+def error_response(status: int, body: Mapping[str, Any]) -> Response:
+    """An error object as an HTTP response."""
+    return Response(
+        json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+        status,
+        headers=HEADERS.get(status),
+        media_type="application/json",
+    )
+
+
+def problem(status: int, message: str) -> dict[str, Any]:
+    """The error object for a status of HTTP's own."""
+    return _body(message, status=status, code=CODE_OF_STATUS.get(status, f"http_{status}"))
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Have every error answered with an error object."""
+
+    @app.exception_handler(errors.PenstockError)
+    async def answer_own(_: Request, error: errors.PenstockError) -> Response:
+        if status_of(error) == 500:
+            logger.error("%s", error)
+        return error_response(status_of(error), error_body(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def answer_invalid(_: Request, error: RequestValidationError) -> Response:
+        return error_response(422, error_body(explain(error.errors()[0])))
+
+    @app.exception_handler(HTTPException)
+    async def answer_http(request: Request, error: HTTPException) -> Response:
+        message = _http_message(request, error)
+        response = error_response(error.status_code, problem(error.status_code, message))
+        response.headers.update(error.headers or {})
+        return response
+
+
+def _http_message(request: Request, error: HTTPException) -> str:
+    template = MESSAGE_OF_STATUS.get(error.status_code)
+    if template is None:
+        return str(error.detail)
+    return template.format(method=request.method, path=request.url.path)
+
+
+def _body(message: str, *, status: int, code: str, param: str | None = None) -> dict[str, Any]:
+    kind = TYPE_OF_STATUS.get(status, "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

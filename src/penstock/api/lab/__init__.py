@@ -1,0 +1,1 @@
+"""The lab: one step of decoding under the lens."""

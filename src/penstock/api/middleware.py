@@ -1,0 +1,165 @@
+"""What every request passes through, as plain ASGI: id, headers, host check, body limit, crash net.
+
+None of it reads a body or knows a route.
+"""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from penstock.api.errors import error_body, error_response, problem
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
+)
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Content-Security-Policy": PAGE_POLICY,
+    "Cache-Control": "no-store",
+}
+
+
+class RequestIds:
+    """Gives every request an id, its own if it is well-formed, and logs one line for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+        started = time.monotonic()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            milliseconds = (time.monotonic() - started) * 1000
+            line = (scope["method"], scope["path"], status, milliseconds)
+            logger.info("%s %s %d %.0f ms", *line, extra={"request_id": request_id})
+
+
+class SecurityHeaders:
+    """Adds the headers that tell a browser to trust nothing else, where a route set none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class KnownHosts:
+    """Refuses requests for other host names: a page elsewhere must not reach a local server."""
+
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+        self._app = app
+        self._names = frozenset(name.lower() for name in names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._is_known(Headers(scope=scope).get("host", "")):
+            await self._app(scope, receive, send)
+            return
+        message = "This server does not answer to that host name. See PENSTOCK_ALLOWED_HOSTS."
+        await error_response(421, problem(421, message))(scope, receive, send)
+
+    def _is_known(self, host: str) -> bool:
+        name = re.sub(r":\d*$", "", host).lower()
+        return name in self._names
+
+
+class BodyLimit:
+    """Refuses bodies over `max_bytes`, unread where their length is announced."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdigit() and int(announced) > self._max_bytes:
+            error = self._too_large()
+            response = error_response(413, problem(413, error.detail))
+            response.headers.update(error.headers or {})
+            await response(scope, receive, send)
+            return
+        num_bytes = 0
+
+        async def receive_counted() -> Message:
+            nonlocal num_bytes
+            message = await receive()
+            num_bytes += len(message.get("body", b""))
+            if num_bytes > self._max_bytes:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, receive_counted, send)
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(
+            413,
+            f"The body is over {self._max_bytes} bytes. Send less at once.",
+            headers={"Connection": "close"},
+        )
+
+
+class CrashNet:
+    """Answers with an error object when a handler fails in a way nobody foresaw."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            request_id = scope.get("state", {}).get("request_id")
+            logger.exception("The request failed.", extra={"request_id": request_id})
+            if scope["type"] != "http" or started:
+                raise
+            await error_response(500, error_body(error, request_id=request_id))(
+                scope, receive, send
+            )

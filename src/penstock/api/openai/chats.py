@@ -1,0 +1,108 @@
+"""`POST /v1/chat/completions`: the next turn of a conversation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from penstock.api.disconnect import unless_disconnected
+from penstock.api.openai.asking import Asked, in_words_of, understand
+from penstock.api.openai.chat_presenting import ChatPresenter
+from penstock.api.openai.fields import CHAT_RULES, refuse_unsupported
+from penstock.api.openai.generating import Generations, start
+from penstock.api.openai.presenting import Heading, new_id, now, respond
+from penstock.api.openai.routing import FAILURES, OpenAIRoute
+from penstock.api.openai.schemas import ChatBody, MessageBody
+from penstock.api.services import Services, ServicesDep
+from penstock.errors import InvalidParameter
+from penstock.text.chat import Message, RenderedChat
+
+NAMES = {
+    "max_new_tokens": "max_completion_tokens",
+    "max_length": "max_completion_tokens",
+    "num_return_sequences": "n",
+    "prompt": "messages",
+}
+
+router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"])
+
+
+@router.post("/chat/completions", summary="Continue a conversation", responses=FAILURES)
+async def create_chat_completion(
+    body: ChatBody, request: Request, services: ServicesDep
+) -> Response:
+    """The assistant's next turn; with `stream`, as server-sent events.
+
+    `chat_template` in the answer says whether the conversation was put into the model's own form
+    (`model`) or, for a model that has none, into a declared one (`fallback`).
+    """
+    with in_words_of(_names(body)):
+        refuse_unsupported(body, CHAT_RULES)
+        asked = _understand(body)
+        request_id = new_id("chatcmpl")
+        generations, rendered = await unless_disconnected(
+            request, _open(services, body, asked, request_id)
+        )
+    kind = "chat.completion.chunk" if body.stream else "chat.completion"
+    heading = Heading(request_id, kind, now(), {"chat_template": rendered.origin})
+    presenter = ChatPresenter(with_logprobs=bool(body.logprobs))
+    return await respond(request, body, generations, presenter, heading)
+
+
+def messages_of(bodies: Sequence[MessageBody]) -> tuple[Message, ...]:
+    """The conversation as models see it; a developer is a system to them."""
+    return tuple(
+        Message("system" if m.role == "developer" else m.role, m.content, m.name) for m in bodies
+    )
+
+
+def _understand(body: ChatBody) -> Asked:
+    if body.top_logprobs is not None and not body.logprobs:
+        raise InvalidParameter(
+            f"top_logprobs={body.top_logprobs} is set and logprobs is not.",
+            "Set logprobs to true, or leave top_logprobs out.",
+            param="top_logprobs",
+        )
+    return understand(
+        body,
+        num_sequences=body.n or 1,
+        max_new_tokens=_max_tokens(body),
+        logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+    )
+
+
+def _max_tokens(body: ChatBody) -> int | None:
+    given = {body.max_completion_tokens, body.max_tokens} - {None}
+    if len(given) > 1:
+        raise InvalidParameter(
+            f"max_tokens={body.max_tokens} and max_completion_tokens="
+            f"{body.max_completion_tokens} are the same limit.",
+            "Send max_completion_tokens alone.",
+            param="max_tokens",
+        )
+    return given.pop() if given else None
+
+
+def _names(body: ChatBody) -> dict[str, str]:
+    """The client's words: the former name of the limit where it was used."""
+    return NAMES if body.max_tokens is None else NAMES | {"max_new_tokens": "max_tokens"}
+
+
+async def _open(
+    services: Services, body: ChatBody, asked: Asked, request_id: str
+) -> tuple[Generations, RenderedChat]:
+    """Render the conversation and start on it."""
+    ticket = services.admission.enter(asked.num_sequences)
+    try:
+        model = await services.router.texts(body.model)
+        rendered = await model.render_chat(
+            messages_of(body.messages),
+            add_generation_prompt=body.add_generation_prompt is not False,
+        )
+    except BaseException:
+        ticket.release()
+        raise
+    whole = replace(asked, stop=(*asked.stop, *rendered.stop))
+    build = [lambda model: whole.request(request_id, rendered.token_ids, model)]
+    return await start(services, body.model, ticket, build), rendered

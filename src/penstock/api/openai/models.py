@@ -1,0 +1,52 @@
+"""`GET /v1/models`: the models a request can name, in OpenAI's shape with ours beside it."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from penstock.api.openai.presenting import now
+from penstock.api.openai.routing import FAILURES, OpenAIRoute
+from penstock.api.services import ServicesDep
+from penstock.serving.lifecycle import ModelStatus
+from penstock.serving.models import ModelState
+
+STARTED = now()  # stands for when a model was made, which its files do not say
+OWNER = "penstock"
+
+router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"])
+
+
+@router.get("/models", summary="Every model that can answer", responses=FAILURES)
+async def list_models(services: ServicesDep) -> dict[str, Any]:
+    """The models whose files are here. `GET /models` tells of the others too."""
+    usable = [status for status in services.lifecycle.statuses() if _is_usable(status)]
+    return {"object": "list", "data": [_model(status) for status in usable]}
+
+
+@router.get("/models/{name:path}", summary="One model", responses=FAILURES)
+async def retrieve_model(name: str, services: ServicesDep) -> dict[str, Any]:
+    """The model that answers to an id, an alias or a hub id."""
+    card = services.lifecycle.find(name)
+    by_id = {status.card.id: status for status in services.lifecycle.statuses()}
+    return _model(by_id.get(card.id) or ModelStatus(card, ModelState.AVAILABLE, None, None))
+
+
+def _is_usable(status: ModelStatus) -> bool:
+    return status.model is not None or (status.card.local and status.card.limitation is None)
+
+
+def _model(status: ModelStatus) -> dict[str, Any]:
+    card, loaded = status.card, status.model
+    return {
+        "id": card.id,
+        "object": "model",
+        "created": STARTED,
+        "owned_by": card.hub_id.partition("/")[0] if card.hub_id else OWNER,
+        "aliases": list(card.aliases),
+        "status": {"value": status.state.value},
+        "meta": {
+            "n_ctx_train": loaded.context_length if loaded else card.context_length,
+            "n_params": loaded.num_parameters if loaded else card.num_parameters,
+            "size": loaded.num_bytes if loaded else card.memory_bytes,
+        },
+    }

@@ -1,0 +1,179 @@
+"""What a client may send under `/v1`: OpenAI's fields, and ours by the names of the catalog."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, create_model
+from pydantic_core import PydanticCustomError
+
+from penstock.api.openai.fields import CHAT_RULES, COMPLETION_RULES, Rule, wire_fields
+from penstock.api.playground.schemas import DecodingFields, Strict
+from penstock.api.playground.wire_types import Name, StopStrings, check_text
+from penstock.types import MAX_LOGPROBS
+
+MAX_PROMPTS = 16
+MAX_MESSAGES = 512
+MAX_CHOICES = 8
+MAX_PARTS = 64
+MOST_TOKENS = 1_000_000
+PromptTokens = tuple[int, ...]
+Prompt = str | PromptTokens
+
+
+def _prompts(value: Any) -> tuple[Prompt, ...]:
+    """One or several prompts, each a text or token ids."""
+    if isinstance(value, str) or _are_token_ids(value):
+        value = [value]
+    if not isinstance(value, list):
+        raise PydanticCustomError("prompt", "Use a text, token ids, or a list of either")
+    if not 1 <= len(value) <= MAX_PROMPTS:
+        raise PydanticCustomError("prompt", f"Send 1 to {MAX_PROMPTS} prompts")
+    return tuple(_prompt(entry) for entry in value)
+
+
+def _prompt(entry: Any) -> Prompt:
+    if entry in ("", []):
+        raise PydanticCustomError("prompt", "A prompt has at least one character or token")
+    if isinstance(entry, str):
+        return check_text(entry)
+    if _are_token_ids(entry):
+        return tuple(entry)
+    raise PydanticCustomError("prompt", "Use a text, token ids, or a list of either")
+
+
+def _are_token_ids(value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(type(item) is int for item in value)
+
+
+def _content(value: Any) -> str:
+    """A message's text: a string, or parts of type `text`."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_PARTS:
+        raise PydanticCustomError("content", f"Use a string or 1 to {MAX_PARTS} parts of text")
+    return "".join(_text_of_part(part) for part in value)
+
+
+def _text_of_part(part: Any) -> str:
+    match part:
+        case {"type": "text", "text": str(text)} if len(part) == 2:
+            return text
+        case {"type": str(kind)} if kind != "text":
+            raise PydanticCustomError("content", f"Models here read text, not {kind[:40]}")
+    raise PydanticCustomError("content", 'Use parts like {"type": "text", "text": "..."}')
+
+
+TEXT_OR_PARTS: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]
+}
+PROMPTS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "array", "items": {"type": "integer"}},
+        {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
+    ]
+}
+Prompts = Annotated[Any, AfterValidator(_prompts), WithJsonSchema(PROMPTS_SCHEMA)]
+Content = Annotated[
+    Any, AfterValidator(_content), AfterValidator(check_text), WithJsonSchema(TEXT_OR_PARTS)
+]
+Nothing = Annotated[list[Any], Field(max_length=0)] | None
+
+
+class MessageBody(Strict):
+    """One turn of a chat."""
+
+    role: Literal["system", "developer", "user", "assistant"] = Field(
+        description="Who speaks. `developer` is another word for `system`."
+    )
+    content: Content = Field(description="A text, or parts of type `text`, which are joined.")
+    name: Name | None = Field(None, description="Given to the model's chat template.")
+    refusal: None = Field(None, description="As it comes back in an answer: null.")
+    annotations: Nothing = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: Nothing = None
+
+
+class StreamOptions(Strict):
+    """What a stream holds besides the text."""
+
+    include_usage: bool | None = Field(None, description="Send the token counts at the end.")
+    include_obfuscation: bool | None = Field(
+        None, description="Pad each chunk, so that its size says nothing of the text."
+    )
+
+
+class SharedFields(DecodingFields):
+    """What completions and chats have in common. Decoding parameters come from the catalog."""
+
+    model: Name = Field(description="An id from `GET /v1/models`.")
+    strategy: Name | None = Field(
+        None,
+        description="An id from `GET /strategies`, which then also says what is used where nothing "
+        "is sent. Left out, tokens are drawn as OpenAI draws them.",
+    )
+    min_new_tokens: int | None = Field(None, ge=0, le=MOST_TOKENS, description="As in `/generate`.")
+    n: int | None = Field(None, ge=1, le=MAX_CHOICES, description="Choices per prompt.")
+    seed: int | None = Field(
+        None, ge=-(2**63), le=2**63 - 1, description="The same seed gives the same text."
+    )
+    stop: StopStrings | None = Field(None, description="End just before any of these strings.")
+    stream: bool | None = Field(None, description="Send the text as it is written, as events.")
+    stream_options: StreamOptions | None = Field(None, description="Only with `stream`.")
+
+
+def _with(rules: Sequence[Rule]) -> Any:
+    return create_model("Unsupported", __base__=Strict, **wire_fields(rules))
+
+
+if TYPE_CHECKING:
+
+    class UnsupportedInCompletions(BaseModel): ...
+
+    class UnsupportedInChats(BaseModel): ...
+
+else:
+    UnsupportedInCompletions = _with(COMPLETION_RULES)
+    UnsupportedInChats = _with(CHAT_RULES)
+
+
+class CompletionBody(SharedFields, UnsupportedInCompletions):
+    """`POST /v1/completions`."""
+
+    prompt: Prompts = Field(description="A text, token ids, or a list of either.")
+    max_tokens: int | None = Field(
+        None, ge=0, le=MOST_TOKENS, description="How many tokens to write at most; else 16."
+    )
+    best_of: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_CHOICES,
+        description="Write so many and return the `n` with the best mean log-probability.",
+    )
+    echo: bool | None = Field(None, description="Put the prompt before each text.")
+    logprobs: int | None = Field(
+        None, ge=0, le=MAX_LOGPROBS, description="Log-probabilities, and of so many rivals."
+    )
+
+
+class ChatBody(SharedFields, UnsupportedInChats):
+    """`POST /v1/chat/completions`."""
+
+    messages: list[MessageBody] = Field(
+        min_length=1, max_length=MAX_MESSAGES, description="The conversation so far."
+    )
+    max_completion_tokens: int | None = Field(
+        None, ge=1, le=MOST_TOKENS, description="Tokens at most; else as many as fit."
+    )
+    max_tokens: int | None = Field(
+        None, ge=1, le=MOST_TOKENS, description="The former name of `max_completion_tokens`."
+    )
+    logprobs: bool | None = Field(None, description="Report log-probabilities.")
+    top_logprobs: int | None = Field(
+        None, ge=0, le=20, description="Of so many rivals too. Only with `logprobs`."
+    )
+    add_generation_prompt: bool | None = Field(
+        None, description="Open the assistant's turn; else true. Not in every model's template."
+    )

@@ -1,0 +1,1 @@
+"""The playground dialect: generate, compare, and what the page is built from."""

@@ -1,0 +1,124 @@
+"""What a client gets in the playground dialect: the response objects, documented by their types.
+
+Filled in `presenting.py`.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """A wire object that we fill ourselves."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class TokenAnswer(Answer):
+    """A token with its log-probability under the model."""
+
+    token: str
+    token_id: int
+    logprob: float
+
+
+class StageAnswer(Answer):
+    """The next token's distribution after one step of the chain."""
+
+    name: str = Field(description="The step's parameter; `model` before the first step.")
+    num_kept: int = Field(description="Tokens that can still be chosen.")
+    mass_kept: float = Field(description="What their probability was before this step.")
+    entropy_bits: float
+    top: list[TokenAnswer]
+
+
+class ChosenTokenAnswer(TokenAnswer):
+    """A chosen token and its most probable rivals."""
+
+    top: list[TokenAnswer]
+    stages: list[StageAnswer] | None = Field(None, description="With `trace`.")
+
+
+class SequenceAnswer(Answer):
+    """One text, without the prompt."""
+
+    text: str
+    finish_reason: Literal["stop", "length", "cancelled"]
+    tokens: int
+    score: float | None = Field(description="Length-normalised log-probability, from beams.")
+    logprobs: list[ChosenTokenAnswer] | None
+
+
+class StepAnswer(Answer):
+    """A post-processing step as it was applied, so that it can be undone."""
+
+    step: str
+    removed: int = Field(description="Characters fewer than before.")
+    before: str
+    after: str
+
+
+class UsageAnswer(Answer):
+    """How many tokens went in and came out."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class TimingsAnswer(Answer):
+    """Where the time went."""
+
+    queue_ms: float
+    prompt_ms: float
+    first_token_ms: float
+    generation_ms: float
+    tokens_per_second: float
+
+
+class GenerateAnswer(Answer):
+    """The whole answer to a generation."""
+
+    id: str
+    generated_text: str = Field(description="Prompt and first text, after post-processing.")
+    prompt: str
+    rendered_prompt: str = Field(description="What the model saw.")
+    model: str
+    strategy: str
+    parameters: dict[str, Any]
+    unused_parameters: list[str] = Field(description="Sent, but the strategy does not use them.")
+    seed: int
+    sequences: list[SequenceAnswer]
+    postprocess: list[StepAnswer]
+    usage: UsageAnswer
+    timings: TimingsAnswer
+    receipt: str
+
+
+class ErrorDetail(Answer):
+    """What went wrong and what to do."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorAnswer(Answer):
+    """The error object, the same on every route."""
+
+    error: ErrorDetail
+
+
+class CompareAnswer(Answer):
+    """One prompt's columns, in the order asked."""
+
+    prompt: str
+    columns: list[GenerateAnswer | ErrorAnswer]
+
+
+class GenerateTextAnswer(Answer):
+    """Each model's texts, and why a model has none."""
+
+    generated_texts: dict[str, list[str]]
+    errors: dict[str, str]

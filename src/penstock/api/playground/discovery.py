@@ -1,0 +1,103 @@
+"""What there is: strategies with their parameters, models with their states, and health."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from penstock.api.services import ServicesDep
+from penstock.decoding.parameters import Parameter
+from penstock.decoding.strategies import DEFAULT_STRATEGY, STRATEGIES
+from penstock.decoding.strategies.interface import Strategy
+from penstock.serving.lifecycle import ModelStatus
+from penstock.serving.models import ModelState
+
+STUCK_SECONDS = 60.0
+
+router = APIRouter(tags=["discovery"])
+
+
+@router.get("/strategies", summary="Every decoding strategy")
+async def list_strategies() -> dict[str, Any]:
+    """Every decoding strategy with all that is needed to build its controls."""
+    return {
+        "strategies": [_strategy(strategy) for strategy in STRATEGIES.values()],
+        "default": DEFAULT_STRATEGY,
+    }
+
+
+@router.get("/models", summary="Every model")
+async def list_models(services: ServicesDep) -> dict[str, Any]:
+    """Every model that can be named, with its state now."""
+    statuses = services.lifecycle.statuses()
+    return {
+        "default": services.lifecycle.find(services.defaults.model).id,
+        "models": [_model(status) for status in statuses],
+    }
+
+
+@router.get("/health", summary="Health")
+async def tell_health(services: ServicesDep) -> dict[str, Any]:
+    """Cheap, public and never waits for a model."""
+    loaded = list(services.lifecycle.loaded)
+    return {"status": "healthy", "models_loaded": len(loaded), "available_models": loaded}
+
+
+@router.get(
+    "/livez", summary="Alive", responses={503: {"description": "An engine has stopped moving."}}
+)
+async def tell_alive(services: ServicesDep) -> Response:
+    """The process answers, and no engine with work has stood still for a minute."""
+    stuck = services.lifecycle.stuck(after_seconds=STUCK_SECONDS)
+    if stuck:
+        return JSONResponse({"status": "stuck", "models": list(stuck)}, 503)
+    return JSONResponse({"status": "alive"})
+
+
+@router.get(
+    "/readyz",
+    summary="Ready",
+    responses={503: {"description": "Not now: loading, failed or draining."}},
+)
+async def tell_ready(services: ServicesDep) -> Response:
+    """The models to load at start are loaded, and the server takes requests."""
+    if services.admission.is_draining:
+        return JSONResponse({"status": "draining"}, 503)
+    states = {services.lifecycle.state(name) for name in services.preload}
+    if states == {ModelState.LOADED}:
+        return JSONResponse({"status": "ready"})
+    status = "failed" if ModelState.FAILED in states else "loading"
+    return JSONResponse({"status": status}, 503)
+
+
+def _strategy(strategy: type[Strategy]) -> dict[str, Any]:
+    return {
+        "id": strategy.id,
+        "label": strategy.label,
+        "type": strategy.type,
+        "description": strategy.description,
+        "color": strategy.color,
+        "parameters": [_parameter(parameter) for parameter in strategy.parameters],
+    }
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    fields = asdict(parameter)
+    kind = fields.pop("kind")
+    return {**fields, "type": kind, "nullable": parameter.default is None}
+
+
+def _model(status: ModelStatus) -> dict[str, Any]:
+    card, loaded = status.card, status.model
+    fields = asdict(card)
+    fields.pop("limitation")  # told as the error
+    return {
+        **fields,
+        "state": status.state.value,
+        "error": status.error,
+        "num_parameters": loaded.num_parameters if loaded else card.num_parameters,
+        "context_length": loaded.context_length if loaded else card.context_length,
+        "dtype": loaded.dtype if loaded else None,
+        "memory_bytes": loaded.num_bytes if loaded else card.memory_bytes,
+    }

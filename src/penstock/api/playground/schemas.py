@@ -1,0 +1,151 @@
+"""What a client may send in the playground dialect. Unknown and out-of-range fields are refused.
+
+A decoding parameter has no line here: its type, range and words come from the catalog.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from penstock.api.playground.wire_types import WIRE_TYPES, Name, StopStrings, Text
+from penstock.decoding.parameters import Parameter, request
+from penstock.decoding.strategies import PARAMETERS
+from penstock.types import MAX_SEED, NEUTRAL
+
+MAX_EXAMPLES = 64
+MAX_STEPS = 16
+MAX_COLUMNS = 8
+
+
+def _from_catalog(parameter: Parameter, **changes: Any) -> Any:
+    """A field with the parameter's range and words. Left out, it takes the strategy's default."""
+    limits = {"ge": parameter.minimum, "le": parameter.maximum} | changes
+    known = {name: limit for name, limit in limits.items() if limit is not None}
+    return Field(default=None, description=f"{parameter.description} {parameter.effect}", **known)
+
+
+def _shown_as(example: dict[str, Any]) -> ConfigDict:
+    """What the documentation offers to try, instead of every field at once."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
+class Strict(BaseModel):
+    """A wire object: no field it does not know, no number out of a string."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Example(Strict):
+    """One worked example that is put before the prompt."""
+
+    input: Text = Field(description="What is given.")
+    output: Text = Field(description="What is wanted.")
+
+
+def _decoding_fields() -> dict[str, Any]:
+    """A field for every decoding parameter that some strategy uses."""
+    return {
+        name: (WIRE_TYPES[PARAMETERS[name].kind] | None, _from_catalog(PARAMETERS[name]))
+        for name in NEUTRAL
+        if name in PARAMETERS
+    }
+
+
+if TYPE_CHECKING:
+    DecodingFields = Strict
+else:
+    DecodingFields = create_model("DecodingFields", __base__=Strict, **_decoding_fields())
+
+
+class GenerationFields(DecodingFields):
+    """Everything that can be asked of a generation, but the prompt."""
+
+    model: Name | None = Field(None, description="An id from `GET /models`; else the default.")
+    strategy: Name | None = Field(None, description="An id from `GET /strategies`.")
+    max_length: int | None = Field(
+        None, ge=1, le=1_000_000, description="Total tokens at most, prompt included."
+    )
+    max_new_tokens: int | None = _from_catalog(request.MAX_NEW_TOKENS)
+    min_new_tokens: int | None = _from_catalog(request.MIN_NEW_TOKENS)
+    num_return_sequences: int | None = _from_catalog(request.NUM_RETURN_SEQUENCES)
+    system_prompt: Text | None = Field(None, description="Put before everything else.")
+    examples: list[Example] | None = Field(
+        None, max_length=MAX_EXAMPLES, description="Worked examples, put before the prompt."
+    )
+    postprocess: list[Name] | None = Field(
+        None,
+        max_length=MAX_STEPS,
+        description="Steps that tidy the text: `strip_prompt`, `drop_repeated_lines`, "
+        "`limit_words:200`. Each is reported, so it can be undone.",
+    )
+    stop: StopStrings | None = _from_catalog(request.STOP)
+    seed: int | None = _from_catalog(request.SEED, le=MAX_SEED)
+    logprobs: int | None = Field(
+        None, ge=0, le=20, description="How many alternatives to report beside each token."
+    )
+    trace: int | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="Report for each token what every step of the chain kept, with so many "
+        "candidates of each.",
+    )
+
+
+PromptField = Annotated[Text, Field(min_length=1, description="Text to continue.")]
+
+
+class Prompted(Strict):
+    """What has a prompt."""
+
+    prompt: PromptField
+    stream: bool = Field(False, description="Send the text as it is written, as events.")
+
+
+class GenerateBody(GenerationFields, Prompted):
+    """`POST /generate`."""
+
+    model_config = _shown_as({"prompt": "Once upon a time", "max_new_tokens": 60})
+
+
+class CompareBody(GenerationFields, Prompted):
+    """`POST /compare`. Fields beside `columns` are defaults for all of them."""
+
+    model_config = _shown_as(
+        {
+            "prompt": "Once upon a time",
+            "max_new_tokens": 60,
+            "columns": [{"strategy": "greedy"}, {"strategy": "sampling", "temperature": 1.1}],
+        }
+    )
+
+    columns: list[GenerationFields] = Field(
+        min_length=1, max_length=MAX_COLUMNS, description="What differs, column by column."
+    )
+
+
+class GenerateTextBody(Strict):
+    """`POST /generate-text/`: one prompt, several models."""
+
+    model_config = _shown_as({"prompt": "Once upon a time"})
+
+    prompt: Annotated[Text, Field(min_length=1)] = Field(description="Text to continue.")
+    max_length: int = Field(100, ge=1, le=1_000_000, description="Total tokens at most.")
+    num_return_sequences: int = Field(1, ge=1, le=8, description="Texts per model.")
+    temperature: float = Field(1.0, ge=0, le=2, description=PARAMETERS["temperature"].description)
+    top_p: float = Field(0.9, ge=0, le=1, description=PARAMETERS["top_p"].description)
+    top_k: int = Field(50, ge=0, le=1_000_000, description=PARAMETERS["top_k"].description)
+    models: list[Name] | None = Field(
+        None, min_length=1, max_length=16, description="Which; else the configured ones."
+    )
+
+
+def _ranges() -> Iterator[tuple[str, tuple[float, float]]]:
+    for name, field in GenerationFields.model_fields.items():
+        limits = {k: getattr(m, k) for m in field.metadata for k in ("ge", "le") if hasattr(m, k)}
+        if limits.keys() == {"ge", "le"}:
+            yield name, (limits["ge"], limits["le"])
+
+
+RANGES: Mapping[str, tuple[float, float]] = dict(_ranges())

@@ -1,0 +1,39 @@
+"""Everything a handler can reach, in one typed place that a test can fill itself."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from penstock.serving.admission import Admission
+from penstock.serving.lifecycle import Lifecycle
+from penstock.serving.router import Router
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What an operator decides for requests that leave it open."""
+
+    model: str
+    comparison_models: tuple[str, ...] = ()
+    max_length: int = 100
+    temperature: float | None = None  # each strategy's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the routes work with."""
+
+    lifecycle: Lifecycle
+    admission: Admission
+    router: Router
+    defaults: Defaults
+    preload: tuple[str, ...]
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]

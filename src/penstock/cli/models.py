@@ -1,0 +1,113 @@
+"""`penstock models`: what models there are, what is known of one, and fetching it."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from penstock.cli.terminal import print_json, print_table, progress_bar, tell
+
+if TYPE_CHECKING:
+    from penstock.model.catalog import CatalogEntry
+    from penstock.model.hub_cache import HubAccess
+
+app = typer.Typer(help="List, show and fetch models.", rich_markup_mode=None)
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="Model id, alias, hub id or folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List the models there are, and which of them are on this machine."""
+    from penstock.model.catalog import CATALOG
+
+    access = _hub_access()
+    descriptions = [describe(entry, access) for entry in CATALOG]
+    if as_json:
+        print_json({"models": descriptions})
+    else:
+        rows = [(d["id"], _millions(d), _place(d), d["description"]) for d in descriptions]
+        print_table(["id", "parameters", "files", "description"], rows)
+
+
+@app.command()
+def show(name: Name, as_json: AsJson = False) -> None:
+    """Show all that is known of a model before it is loaded."""
+    from penstock.model.catalog import find_configured
+
+    description = describe(find_configured(name), _hub_access())
+    if as_json:
+        print_json(description)
+    else:
+        print_table(["", ""], [(key, _shown(value)) for key, value in description.items()])
+
+
+@app.command()
+def pull(name: Name) -> None:
+    """Fetch a model's files from the Hugging Face hub; continues where it was stopped."""
+    from penstock.model.catalog import find_configured
+    from penstock.model.hub import DownloadProgress, download, local_folder
+
+    entry, access = find_configured(name), _hub_access()
+    if (folder := local_folder(entry, access)) is not None:
+        tell(f"{entry.id} is on this machine already: {folder}")
+        return
+    tell(f"Fetching {entry.id} from {access.endpoint}/{entry.hub_id}")
+    with progress_bar(entry.id) as advance:
+
+        def report(progress: DownloadProgress) -> None:
+            advance(progress.num_bytes, progress.total_bytes)
+
+        folder = download(entry, report, access)
+    tell(f"{entry.id} is complete: {folder}")
+
+
+def describe(entry: "CatalogEntry", access: "HubAccess") -> dict[str, Any]:
+    """What is known of a model, in the words of `GET /models`."""
+    from dataclasses import asdict
+
+    from penstock.model.hub import local_folder
+
+    folder = local_folder(entry, access)
+    known = asdict(entry)
+    for internal in ("stored_bytes", "revision", "folder"):
+        del known[internal]
+    return known | {
+        "disk_bytes": entry.disk_bytes,
+        "memory_bytes": entry.memory_bytes,
+        "limitation": entry.limitation,
+        "local": folder is not None,
+        "folder": None if folder is None else str(folder),
+    }
+
+
+def _hub_access() -> "HubAccess":
+    from penstock.model.hub_cache import hub_access
+    from penstock.settings import load_settings
+
+    return hub_access(data_dir=load_settings().data_dir)
+
+
+def _millions(description: dict[str, Any]) -> str:
+    count = description["num_parameters"]
+    return "" if count is None else f"{count / 1e6:,.0f} M"
+
+
+def _place(description: dict[str, Any]) -> str:
+    if description["builtin"]:
+        return "built in"
+    if description["local"]:
+        return "here"
+    return "not supported yet" if description["limitation"] else "on the hub"
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case list() | tuple():
+            return ", ".join(map(str, value)) or "-"
+    return str(value)

@@ -1,0 +1,1 @@
+"""How logits become tokens: processors, sampling, strategies. Importing it loads no torch."""

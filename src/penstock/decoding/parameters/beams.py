@@ -1,0 +1,30 @@
+"""Parameters of the strategies that keep several candidate texts at once."""
+
+from penstock.decoding.parameters import decoding
+
+NUM_BEAMS = decoding(
+    "num_beams",
+    label="Beams",
+    description="How many candidate texts are kept and extended side by side.",
+    effect="Higher finds likelier texts and costs that many times the work.",
+    default=5,
+    offered=(1, 10),
+    step=1,
+    group="main",
+)
+LENGTH_PENALTY = decoding(
+    "length_penalty",
+    label="Length penalty",
+    description="A beam's score is its log-probability divided by its length to this power.",
+    effect="Above 0 favours longer texts, below 0 shorter ones.",
+    offered=(-2, 3),
+    step=0.1,
+    group="main",
+)
+EARLY_STOPPING = decoding(
+    "early_stopping",
+    label="Early stopping",
+    description="Stops as soon as there are as many finished texts as beams.",
+    effect="On is quicker; off keeps looking while a better text is still possible.",
+    group="more",
+)

@@ -1,0 +1,44 @@
+"""Parameters about particular tokens and words: wanted more, wanted less, not wanted at all.
+
+A word is a text or a list of token ids.
+"""
+
+from penstock.decoding.parameters import decoding
+
+BAD_WORDS = decoding(
+    "bad_words",
+    label="Forbidden words",
+    description="Words that may not be written, alone or after a space.",
+    effect="Other spellings stay possible: forbid each that matters.",
+    section="Words",
+)
+LOGIT_BIAS = decoding(
+    "logit_bias",
+    label="Token bias",
+    description="Adds a number to the scores of tokens, given by their ids.",
+    effect='Above 0 makes a token likelier, -100 all but forbids it: {"262": -100}.',
+    section="Words",
+)
+SEQUENCE_BIAS = decoding(
+    "sequence_bias",
+    label="Word bias",
+    description="Adds a number to the score of a word's last token where the others came before.",
+    effect='Above 0 makes a word likelier, below 0 less likely: [[" dragon", 4]].',
+    section="Words",
+)
+SUPPRESS_TOKENS = decoding(
+    "suppress_tokens",
+    label="Forbidden tokens",
+    description="Tokens that may not be written, given by their ids.",
+    effect="Takes single tokens away, wherever they would stand: [13, 30].",
+    section="Words",
+)
+BEGIN_SUPPRESS_TOKENS = decoding(
+    "begin_suppress_tokens",
+    label="Forbidden at first",
+    description="Tokens that may not be the first, given by their ids.",
+    effect="Keeps the text from beginning with these: [198].",
+    section="Words",
+)
+
+WORDS = (BAD_WORDS, SEQUENCE_BIAS, LOGIT_BIAS, SUPPRESS_TOKENS, BEGIN_SUPPRESS_TOKENS)

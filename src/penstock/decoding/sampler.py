@@ -1,0 +1,239 @@
+"""From logits to tokens: what all strategies ask of a step, computed for all rows at once.
+
+Knows rows and needs, not requests, sequences or strategies. Plain numbers come out.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from penstock.decoding.processors import PENALTIES, TEMPERATURE, has_quick_way, process
+from penstock.decoding.processors.interface import Row
+from penstock.decoding.strategies.interface import Argmax, Draw, Need, Top
+from penstock.decoding.trace import TracedStage, trace_row
+
+NEGATIVE_INFINITY = float("-inf")
+NUM_CANDIDATES = 256  # rows whose nucleus or top-k fits in as many are never sorted whole
+NUM_STRIPS = 16  # into so many equal parts a long row is cut to find its greatest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is wanted from one row of logits."""
+
+    row: Row
+    need: Need
+    uniforms: tuple[float, ...] = ()  # one number in [0, 1) per stream of a `Draw`
+    num_logprobs: int | None = None  # report the model's own log-probabilities beside the answer
+    num_traced: int | None = None  # report every step of the chain, each with so many candidates
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The tokens a need asked for.
+
+    `logprobs` are after processing, and only for `Top`; `surprises`, in bits, are those of what
+    was drawn among what could be, and only for a `Draw` whose parameters want them.
+    """
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...] = ()
+    surprises: tuple[float, ...] = ()
+    report: "Report | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The model's own log-probabilities, before any processor: of the answer and of the best."""
+
+    chosen: tuple[float, ...]  # one per token of the answer
+    top: tuple[tuple[int, float], ...]
+    stages: tuple[TracedStage, ...] = ()
+
+
+def answer(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+    """Answer each row's question from logits (num_rows, vocab_size), fp32."""
+    answers: dict[int, Answer] = {}
+    for kind, answer_kind in ANSWERS:
+        mine = [i for i, q in enumerate(questions) if _kind(q) is kind]
+        if mine:
+            rows = logits if len(mine) == len(questions) else logits[mine]
+            answers |= zip(mine, answer_kind(rows, [questions[i] for i in mine]), strict=True)
+    reports = _reports(logits, questions, answers)
+    return [_with_report(answers[i], reports.get(i)) for i in range(len(questions))]
+
+
+def _kind(question: Question) -> type[Need]:
+    """The kind of need; a draw at temperature 0 is an argmax."""
+    if isinstance(question.need, Draw) and question.row.params.temperature == 0:
+        return Argmax
+    return type(question.need)
+
+
+def _argmax(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+    scores = process(logits, [q.row for q in questions], PENALTIES)
+    best = _first_greatest(scores)
+    counts = [len(q.need.streams) if isinstance(q.need, Draw) else 1 for q in questions]
+    return [Answer((token_id,) * n) for token_id, n in zip(best, counts, strict=True)]
+
+
+def _top(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+    """Penalties work on log-probabilities here, as they do in transformers' beam search."""
+    scores = process(logits.log_softmax(dim=-1), [q.row for q in questions], PENALTIES)
+    counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Top)]
+    values, token_ids = _greatest(scores, max(counts))
+    rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
+    return [Answer(tuple(ids[:n]), tuple(logprobs[:n])) for ids, logprobs, n in rows]
+
+
+def _draw(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+    """Draw by inverting the cumulative distribution in vocabulary order."""
+    answers: dict[int, Answer] = {}
+    quick = [i for i, q in enumerate(questions) if _may_be_narrow(q, logits.shape[-1])]
+    if quick:
+        rows = [questions[i].row for i in quick]
+        narrow, scores, token_ids = _candidates(process(logits[quick], rows, PENALTIES), rows)
+        index = [i for i, sure in zip(quick, narrow, strict=True) if sure]
+        drawn = _invert(scores[narrow], token_ids[narrow], [questions[i] for i in index])
+        answers |= zip(index, drawn, strict=True)
+    wide = [i for i in range(len(questions)) if i not in answers]
+    if wide:
+        chosen = [questions[i] for i in wide]
+        scores = process(logits[wide], [q.row for q in chosen])
+        answers |= zip(wide, _invert(scores, None, chosen), strict=True)
+    return [answers[i] for i in range(len(questions))]
+
+
+def _may_be_narrow(question: Question, vocab_size: int) -> bool:
+    """Whether all that can be drawn may be found among the likeliest tokens."""
+    params = question.row.params
+    if params.top_k > NUM_CANDIDATES or vocab_size <= NUM_CANDIDATES or not has_quick_way(params):
+        return False
+    return params.top_k > 0 or params.top_p < 1
+
+
+def _candidates(logits: Tensor, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
+    """What temperature, top-k and top-p keep of each row, found without sorting it whole.
+
+    Returns which rows this is sure for (num_rows,), and scores and token ids
+    (num_rows, NUM_CANDIDATES) in vocabulary order.
+    """
+    tempered = process(logits, rows, [TEMPERATURE])
+    best, token_ids = _greatest(tempered, NUM_CANDIDATES)
+    top_k = torch.tensor([[row.params.top_k] for row in rows], device=logits.device)
+    top_p = best.new_tensor([[row.params.top_p] for row in rows])
+    beyond_k = (torch.arange(NUM_CANDIDATES, device=logits.device) >= top_k) & (top_k > 0)
+    best = best.masked_fill(beyond_k, NEGATIVE_INFINITY)
+    whole = best.logsumexp(-1, keepdim=True)
+    if any(row.params.top_k == 0 for row in rows):
+        whole = torch.where(top_k > 0, whole, tempered.logsumexp(-1, keepdim=True))
+    probs = (best - whole).exp()
+    mass = probs.cumsum(dim=-1)
+    outranked = mass - probs >= top_p
+    outranked[:, 0] = False
+    is_sure = (top_k > 0).squeeze(1) | (mass[:, -1] > top_p.squeeze(1) + 1e-4)
+    token_ids, order = token_ids.sort(dim=-1)
+    return is_sure, best.masked_fill(outranked, NEGATIVE_INFINITY).gather(1, order), token_ids
+
+
+def _first_greatest(scores: Tensor) -> list[int]:
+    """The first index of each row's greatest score; NumPy finds it many times faster than torch."""
+    where = scores.numpy().argmax(axis=-1) if scores.is_cpu else scores.argmax(dim=-1)
+    token_ids: list[int] = where.tolist()
+    return token_ids
+
+
+def _greatest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` greatest scores of each row and their token ids, best first.
+
+    A long row is laid out as strips below each other: its greatest scores lie in the columns with
+    the greatest maxima, so `topk` needs to see only those columns and what fits into no strip.
+    """
+    width = scores.shape[-1] // NUM_STRIPS
+    if width <= count:
+        best = scores.topk(count, dim=-1)
+        return best.values, best.indices
+    strips = scores[:, : width * NUM_STRIPS].reshape(len(scores), NUM_STRIPS, width)
+    columns = strips.amax(dim=1).topk(count, dim=-1, sorted=False).indices  # (num_rows, count)
+    starts = torch.arange(NUM_STRIPS, device=scores.device)[:, None] * width
+    token_ids = (starts + columns[:, None]).flatten(1)  # (num_rows, NUM_STRIPS * count)
+    rest = torch.arange(width * NUM_STRIPS, scores.shape[-1], device=scores.device)
+    token_ids = torch.cat((token_ids, rest.expand(len(scores), -1)), dim=1)
+    best = scores.gather(1, token_ids).topk(count, dim=-1)
+    return best.values, token_ids.gather(1, best.indices)
+
+
+def _invert(
+    scores: Tensor, token_ids: Tensor | None, questions: Sequence[Question]
+) -> list[Answer]:
+    """The tokens at which the cumulative probability passes each row's uniform numbers.
+
+    `scores` (num_rows, num_candidates); `token_ids` names the candidates, or `None` for the
+    whole vocabulary. Rows with several streams answer several times from the same scores.
+    """
+    mass = (scores - scores.amax(dim=-1, keepdim=True)).exp().double().cumsum(dim=-1)
+    row_of = [i for i, q in enumerate(questions) for _ in q.uniforms]
+    uniforms = mass.new_tensor([u for q in questions for u in q.uniforms])[:, None]
+    mass = mass[row_of]
+    chosen = torch.searchsorted(mass, uniforms * mass[:, -1:], right=True)
+    chosen = chosen.clamp_max(mass.shape[-1] - 1)
+    if token_ids is not None:
+        chosen = token_ids[row_of].gather(1, chosen)
+    drawn = iter(chosen.squeeze(1).tolist())
+    answers = [Answer(tuple(next(drawn) for _ in q.uniforms)) for q in questions]
+    return [
+        replace(a, surprises=_surprises(scores[i], a.token_ids)) if q.row.params.mirostat else a
+        for i, (a, q) in enumerate(zip(answers, questions, strict=True))
+    ]
+
+
+def _surprises(scores: Tensor, drawn: Sequence[int]) -> tuple[float, ...]:
+    """How surprising each token drawn from scores (vocab_size,) is, in bits."""
+    bits: list[float] = (scores.log_softmax(dim=-1)[list(drawn)] / -math.log(2)).tolist()
+    return tuple(bits)
+
+
+def _reports(
+    logits: Tensor, questions: Sequence[Question], answers: dict[int, Answer]
+) -> dict[int, Report]:
+    """The model's own log-probabilities for the rows that asked for them."""
+    asked = [i for i, q in enumerate(questions) if _is_reported(q)]
+    if not asked:
+        return {}
+    logprobs = logits[asked].log_softmax(dim=-1)
+    most = max(questions[i].num_logprobs or 0 for i in asked)
+    top = logprobs.topk(min(most, logprobs.shape[-1]), dim=-1)
+    reports = {}
+    for row, i in enumerate(asked):
+        count = questions[i].num_logprobs or 0
+        chosen = logprobs[row, list(answers[i].token_ids)].tolist()
+        pairs = zip(
+            top.indices[row, :count].tolist(), top.values[row, :count].tolist(), strict=True
+        )
+        reports[i] = Report(tuple(chosen), tuple(pairs), _stages(logits[i], questions[i]))
+    return reports
+
+
+def _is_reported(question: Question) -> bool:
+    return question.num_logprobs is not None or question.num_traced is not None
+
+
+def _stages(logits: Tensor, question: Question) -> tuple[TracedStage, ...]:
+    if question.num_traced is None:
+        return ()
+    is_drawn = isinstance(question.need, Draw)
+    return trace_row(logits, question.row, filters=is_drawn, num_candidates=question.num_traced)
+
+
+def _with_report(answer: Answer, report: Report | None) -> Answer:
+    return answer if report is None else replace(answer, report=report)
+
+
+ANSWERS: tuple[tuple[type[Need], Callable[[Tensor, list[Question]], list[Answer]]], ...] = (
+    (Argmax, _argmax),
+    (Draw, _draw),
+    (Top, _top),
+)

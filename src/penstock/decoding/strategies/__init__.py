@@ -1,0 +1,20 @@
+"""Every decoding strategy, one per file. The catalog of the API, the CLI and the page."""
+
+from collections.abc import Mapping
+
+from penstock.decoding.parameters import Parameter
+from penstock.decoding.strategies.beam_search import BeamSearch
+from penstock.decoding.strategies.greedy import Greedy
+from penstock.decoding.strategies.interface import Strategy
+from penstock.decoding.strategies.sampling import Sampling
+from penstock.decoding.strategies.top_k import TopK
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    strategy.id: strategy for strategy in (Sampling, TopK, Greedy, BeamSearch)
+}
+DEFAULT_STRATEGY = Sampling.id
+PARAMETERS: Mapping[str, Parameter] = {
+    parameter.name: parameter
+    for strategy in STRATEGIES.values()
+    for parameter in strategy.parameters
+}  # everything that some strategy uses, whichever it is

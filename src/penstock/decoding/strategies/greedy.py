@@ -1,0 +1,47 @@
+"""Greedy search: the likeliest token, every time."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from penstock.decoding.parameters import Parameter
+from penstock.decoding.parameters.groups import EVERYWHERE
+from penstock.decoding.strategies.interface import (
+    Action,
+    Agree,
+    Append,
+    Argmax,
+    Finish,
+    Need,
+    StepResult,
+    StrategyInput,
+)
+
+
+class Greedy:
+    """Takes the likeliest token at every step."""
+
+    id: ClassVar[str] = "greedy"
+    label: ClassVar[str] = "Greedy"
+    type: ClassVar[str] = "greedy"
+    description: ClassVar[str] = (
+        "Always takes the single likeliest next token. The same prompt always gives the same text, "
+        "and the text is safe but soon repeats itself, because each likely word makes the next "
+        "likely word likelier still. The yardstick for every other strategy."
+    )
+    color: ClassVar[str] = "#D55E00"
+    parameters: ClassVar[tuple[Parameter, ...]] = EVERYWHERE
+
+    def __init__(self, given: StrategyInput) -> None:
+        self._stop = given.stop
+        self._token_ids: list[int] = []
+
+    def need(self, sequence_id: int) -> Need:
+        return Argmax()
+
+    def decide(self, results: Sequence[StepResult]) -> list[Action]:
+        (token_id,) = results[0].token_ids
+        self._token_ids.append(token_id)
+        reason = self._stop.reason(self._token_ids)
+        if reason is None:
+            return [Append(0, token_id), Agree(0, (token_id,))]
+        return [Finish(0, tuple(self._token_ids), reason)]

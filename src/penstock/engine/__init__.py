@@ -1,0 +1,1 @@
+"""Continuous batching: plans steps, runs them, and turns their logits into output."""

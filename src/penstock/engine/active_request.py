@@ -1,0 +1,206 @@
+"""A request at work in the engine: its strategy, its live sequences and its texts in the making."""
+
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor
+
+from penstock.decoding.processors.interface import Row
+from penstock.decoding.randomness import coin, uniform
+from penstock.decoding.sampler import Answer, Question
+from penstock.decoding.strategies import STRATEGIES
+from penstock.decoding.strategies.interface import (
+    Action,
+    Agree,
+    Append,
+    Draw,
+    Drop,
+    Finish,
+    Fork,
+    StepResult,
+    StrategyInput,
+)
+from penstock.engine.block_manager import BlockManager
+from penstock.engine.outputs import LogprobTree, ReturnedSequence
+from penstock.engine.prepare import PreparedRequest
+from penstock.engine.prompt_scores import PromptScores
+from penstock.engine.sequence import Sequence as EngineSequence
+from penstock.engine.stopwatch import Stopwatch
+from penstock.text.detokenizer import IncrementalDetokenizer
+from penstock.text.stop_strings import StopStringCutter
+from penstock.text.tokenizer import Tokenizer
+from penstock.types import (
+    EngineOutput,
+    FinishReason,
+    RequestFinished,
+    RequestStarted,
+    SequenceFinished,
+    TokensAdded,
+)
+
+
+class ActiveRequest:
+    """Asks for what the strategy needs and carries out what it decides. Owned by the engine."""
+
+    def __init__(
+        self, prepared: PreparedRequest, tokenizer: Tokenizer, submitted_at: float
+    ) -> None:
+        request = prepared.request
+        self.request_id = request.request_id
+        self.stopwatch = Stopwatch(submitted_at)
+        self._prepared = prepared
+        self._strategy = STRATEGIES[request.strategy](
+            StrategyInput(
+                params=request.params,
+                num_sequences=request.num_sequences,
+                eos_token_ids=prepared.stopping.eos_token_ids,
+                stop=prepared.stopping,
+            )
+        )
+        prompt = list(prepared.prompt_token_ids)
+        self._sequences = {0: EngineSequence(0, prompt, num_prompt=len(prompt))}
+        self._prompt_scores: PromptScores | None = None
+        if request.prompt_logprobs is not None:
+            self._prompt_scores = PromptScores(
+                self.request_id, tuple(prompt), request.prompt_logprobs, tokenizer
+            )
+            self._sequences[0].scores_from = 0
+        self._results: dict[int, StepResult] = {}
+        self._surprises: dict[tuple[int, int], float] = {}  # of sequence and token, this step
+        self._logprobs = LogprobTree(tokenizer)
+        self._returned = [
+            ReturnedSequence(
+                request_id=request.request_id,
+                index=index,
+                detokenizer=IncrementalDetokenizer(tokenizer, prepared.prompt_token_ids),
+                cutter=StopStringCutter(request.stop),
+                logprobs=self._logprobs,
+            )
+            for index in range(request.num_sequences)
+        ]
+        self._unfinished = set(range(request.num_sequences))
+
+    @property
+    def live(self) -> Iterable[EngineSequence]:
+        return self._sequences.values()
+
+    @property
+    def is_finished(self) -> bool:
+        return not self._unfinished
+
+    @property
+    def has_all_results(self) -> bool:
+        """Whether every live sequence has had its logits, so that the strategy can decide."""
+        return self._results.keys() >= self._sequences.keys()
+
+    def started(self) -> RequestStarted:
+        return RequestStarted(
+            request_id=self.request_id,
+            num_prompt_tokens=len(self._prepared.prompt_token_ids),
+            max_new_tokens=self._prepared.stopping.max_new_tokens,
+            seed=self._prepared.seed,
+            num_sequences=len(self._returned),
+        )
+
+    def finished(self, error: Exception | None = None) -> RequestFinished:
+        return RequestFinished(
+            request_id=self.request_id,
+            num_prompt_tokens=len(self._prepared.prompt_token_ids),
+            num_completion_tokens=sum(len(r.token_ids) for r in self._returned),
+            timings=self.stopwatch.timings(),
+            error=error,
+        )
+
+    def question(self, sequence: EngineSequence) -> Question:
+        """What the strategy wants from the next logits of `sequence`."""
+        need = self._strategy.need(sequence.id)
+        streams = need.streams if isinstance(need, Draw) else ()
+        position = sequence.num_generated
+        return Question(
+            row=Row(
+                params=self._prepared.request.params,
+                token_ids=sequence.token_ids,
+                num_generated=position,
+                min_new_tokens=self._prepared.request.min_new_tokens,
+                eos_token_ids=self._prepared.stopping.eos_token_ids,
+                max_new_tokens=self._prepared.stopping.max_new_tokens,
+                coin=coin(self._prepared.seed, sequence.id, position),
+                total_surprise=sequence.total_surprise,
+            ),
+            need=need,
+            uniforms=tuple(uniform(self._prepared.seed, s, position) for s in streams),
+            num_logprobs=self._prepared.request.logprobs,
+            num_traced=self._prepared.request.trace,
+        )
+
+    def receive(self, sequence: EngineSequence, answer: Answer) -> None:
+        """Keep the answer to a sequence's question until all live sequences have theirs."""
+        if answer.report is not None:
+            path = sequence.token_ids[sequence.num_prompt :]
+            self._logprobs.record(path, answer.token_ids, answer.report)
+        for token_id, surprise in zip(answer.token_ids, answer.surprises, strict=False):
+            self._surprises[sequence.id, token_id] = surprise
+        self._results[sequence.id] = StepResult(sequence.id, answer.token_ids, answer.logprobs)
+
+    def score_prompt(self, sequence: EngineSequence, positions: range, logits: Tensor) -> None:
+        """Note how likely the prompt's tokens after `positions` were."""
+        assert self._prompt_scores is not None
+        self._prompt_scores.add(positions, logits)
+        sequence.scores_from = positions.stop
+
+    def decide(self, blocks: BlockManager) -> list[EngineOutput]:
+        """Let the strategy act on its results, and carry out what it says."""
+        outputs: list[EngineOutput] = []
+        if self._prompt_scores is not None:
+            outputs += self._prompt_scores.take()
+        if self._prepared.stopping.max_new_tokens == 0:
+            return [*outputs, *self._finish_all(FinishReason.LENGTH)]
+        results = [self._results[sequence_id] for sequence_id in self._sequences]
+        self._results = {}
+        actions = self._strategy.decide(results)
+        for action in actions:
+            if isinstance(action, Fork):
+                self._fork(action, blocks)
+        for action in actions:
+            outputs += self._carry_out(action, blocks)
+        self._surprises = {}
+        return outputs
+
+    def cancel(self) -> list[SequenceFinished]:
+        """End every unfinished text where it stands."""
+        return self._finish_all(FinishReason.CANCELLED)
+
+    def _finish_all(self, reason: FinishReason) -> list[SequenceFinished]:
+        finishes = [
+            self._returned[index].finish(
+                Finish(index, tuple(self._returned[index].token_ids), reason)
+            )
+            for index in sorted(self._unfinished)
+        ]
+        self._unfinished.clear()
+        return [out for outs in finishes for out in outs if isinstance(out, SequenceFinished)]
+
+    def _carry_out(
+        self, action: Action, blocks: BlockManager
+    ) -> Sequence[TokensAdded | SequenceFinished]:
+        match action:
+            case Append(sequence_id, token_id):
+                sequence = self._sequences[sequence_id]
+                sequence.token_ids.append(token_id)
+                sequence.total_surprise += self._surprises.get((sequence_id, token_id), 0.0)
+            case Drop(sequence_id):
+                blocks.free(self._sequences.pop(sequence_id))
+            case Agree(index, token_ids):
+                return [self._returned[index].add(token_ids)]
+            case Finish(index):
+                self._unfinished.discard(index)
+                return self._returned[index].finish(action)
+        return []
+
+    def _fork(self, fork: Fork, blocks: BlockManager) -> None:
+        parent = self._sequences[fork.parent_id]
+        token_ids = [*parent.token_ids, fork.token_id]
+        child = EngineSequence(fork.child_id, token_ids, num_prompt=parent.num_prompt)
+        surprise = self._surprises.get((parent.id, fork.token_id), 0.0)
+        child.total_surprise = parent.total_surprise + surprise
+        blocks.fork(parent, child)
+        self._sequences[fork.child_id] = child

@@ -1,0 +1,157 @@
+"""The engine: requests go in, it steps, outputs come out. Knows no threads and no event loop."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from penstock.decoding.sampler import answer
+from penstock.engine.active_request import ActiveRequest
+from penstock.engine.block_manager import BlockManager
+from penstock.engine.config import EngineConfig
+from penstock.engine.metrics import EngineStats
+from penstock.engine.prepare import PreparedRequest
+from penstock.engine.runner import Runner
+from penstock.engine.scheduler import Planned, Scheduler
+from penstock.errors import EngineFailed, InvalidParameter
+from penstock.model.loading import LoadedModel
+from penstock.types import EngineOutput
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """One model with its cache and scheduler. Not thread-safe: one owner calls everything.
+
+    Every request that was added ends with exactly one `RequestFinished`.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        config: EngineConfig | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        config = config or EngineConfig()
+        self._model = model
+        self._clock = clock
+        self._runner = Runner(model.family, config)
+        self._blocks = BlockManager(
+            num_blocks=self._runner.num_blocks, block_size=config.block_size
+        )
+        self._scheduler: Scheduler[ActiveRequest] = Scheduler(
+            self._blocks,
+            max_batch_tokens=config.max_batch_tokens,
+            max_sequences=config.max_sequences,
+        )
+        self._requests: dict[str, ActiveRequest] = {}
+        self._cancelled: list[str] = []
+        self._num_steps = 0
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._requests)
+
+    def add(self, prepared: PreparedRequest) -> None:
+        """Queue a request. Refuses what could never fit the cache, even alone."""
+        self._check_fits(prepared)
+        request = ActiveRequest(prepared, self._model.tokenizer, self._clock())
+        self._requests[request.request_id] = request
+        self._scheduler.add(request)
+
+    def cancel(self, request_id: str) -> None:
+        """End a request at the next step. Does nothing when it is unknown or already over."""
+        self._cancelled.append(request_id)
+
+    def step(self) -> list[EngineOutput]:
+        """Compute one step; return what came of it."""
+        outputs = self._end_cancelled()
+        plan = self._scheduler.plan()
+        if plan:
+            outputs += self._mark_planned(plan)
+            completing = [p for p in plan if p.completes]
+            scored = [(p, p.scored) for p in plan if p.scored]
+            logits = self._runner.run(plan, self._blocks.take_copies())
+            self._num_steps += 1
+            _score_prompts(scored, logits[len(completing) :])
+            outputs += self._advance(completing, logits[: len(completing)])
+        return outputs
+
+    def stats(self) -> EngineStats:
+        return EngineStats(
+            num_running=self._scheduler.num_running,
+            num_waiting=self._scheduler.num_waiting,
+            num_free_blocks=self._blocks.num_free,
+            num_blocks=self._blocks.num_blocks,
+            num_steps=self._num_steps,
+        )
+
+    def _check_fits(self, prepared: PreparedRequest) -> None:
+        num_tokens = len(prepared.prompt_token_ids) + prepared.stopping.max_new_tokens
+        needed = prepared.max_live_sequences * self._blocks.blocks_for(num_tokens)
+        if needed > self._blocks.num_blocks:
+            raise InvalidParameter(
+                f"{prepared.max_live_sequences} sequences of {num_tokens} tokens need {needed} "
+                f"cache blocks; this engine has {self._blocks.num_blocks}.",
+                "Use fewer beams or sequences, a shorter text, or a larger cache.",
+                param="max_new_tokens",
+            )
+
+    def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
+        """Announce the requests that are planned for the first time."""
+        now = self._clock()
+        new = {id(p.request): p.request for p in plan if p.request.stopwatch.planned_at is None}
+        for request in new.values():
+            request.stopwatch.mark_planned(now)
+        return [request.started() for request in new.values()]
+
+    def _advance(
+        self, completing: Sequence[Planned[ActiveRequest]], logits: Tensor
+    ) -> list[EngineOutput]:
+        """Answer what was asked of the logits and let the strategies decide."""
+        if not completing:
+            return []
+        questions = [p.request.question(p.sequence) for p in completing]
+        answers = answer(logits, questions)
+        for planned, its_answer in zip(completing, answers, strict=True):
+            planned.request.receive(planned.sequence, its_answer)
+        now = self._clock()
+        outputs: list[EngineOutput] = []
+        for request in {id(p.request): p.request for p in completing}.values():
+            if request.has_all_results:
+                outputs += self._decide(request, now)
+        return outputs
+
+    def _decide(self, request: ActiveRequest, now: float) -> list[EngineOutput]:
+        """One request's decisions; what goes wrong in them ends this request only."""
+        request.stopwatch.mark_token(now)
+        try:
+            outputs: list[EngineOutput] = [*request.decide(self._blocks)]
+        except Exception:
+            logger.exception("A strategy failed.", extra={"request_id": request.request_id})
+            hint = "Try again; if it happens again, report the request id."
+            return [self._end(request, EngineFailed("This request could not be continued.", hint))]
+        return [*outputs, self._end(request)] if request.is_finished else outputs
+
+    def _end_cancelled(self) -> list[EngineOutput]:
+        cancelled, self._cancelled = self._cancelled, []
+        outputs: list[EngineOutput] = []
+        for request in filter(None, map(self._requests.get, cancelled)):
+            outputs += [*request.cancel(), self._end(request)]
+        return outputs
+
+    def _end(self, request: ActiveRequest, error: Exception | None = None) -> EngineOutput:
+        self._scheduler.remove(request)
+        del self._requests[request.request_id]
+        return request.finished(error)
+
+
+def _score_prompts(scored: Sequence[tuple[Planned[ActiveRequest], range]], logits: Tensor) -> None:
+    """Tell each request how likely its prompt's tokens were; logits (num_scored, vocab_size)."""
+    start = 0
+    for planned, positions in scored:
+        rows = logits[start : start + len(positions)]
+        planned.request.score_prompt(planned.sequence, positions, rows)
+        start += len(positions)

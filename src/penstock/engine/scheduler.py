@@ -1,0 +1,140 @@
+"""Decides what the next step computes. Plain Python: no tensors, no clock, no modes.
+
+A new sequence has its whole prompt pending, a running one its last token; that is all the
+difference there is between prefill and decode.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from penstock.engine.block_manager import BlockManager
+from penstock.engine.sequence import Sequence
+
+
+class Schedulable(Protocol):
+    """A request as the scheduler sees it: its live sequences."""
+
+    @property
+    def live(self) -> Iterable[Sequence]: ...
+
+
+R = TypeVar("R", bound=Schedulable)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Generic[R]):
+    """The next step computes the first `num_tokens` pending tokens of this sequence."""
+
+    request: R
+    sequence: Sequence
+    num_tokens: int
+
+    @property
+    def completes(self) -> bool:
+        """Whether the sequence has caught up after this step, so that its logits are wanted."""
+        return self.num_tokens == self.sequence.num_pending
+
+    @property
+    def scored(self) -> range:
+        """The positions whose logits are wanted to score the prompt's next token."""
+        sequence = self.sequence
+        if sequence.scores_from is None:
+            return range(0)
+        end = min(sequence.num_computed + self.num_tokens, sequence.num_prompt - 1)
+        return range(max(sequence.num_computed, sequence.scores_from), end)
+
+
+class Scheduler(Generic[R]):
+    """First come, first served, within a budget of tokens and blocks."""
+
+    def __init__(self, blocks: BlockManager, *, max_batch_tokens: int, max_sequences: int) -> None:
+        self._blocks = blocks
+        self._max_batch_tokens = max_batch_tokens
+        self._max_sequences = max_sequences
+        self._running: list[R] = []
+        self._waiting: deque[R] = deque()
+
+    @property
+    def num_running(self) -> int:
+        return len(self._running)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._running or self._waiting)
+
+    def add(self, request: R) -> None:
+        self._waiting.append(request)
+
+    def remove(self, request: R) -> None:
+        """Forget a request, wherever it stands, and free its blocks."""
+        if request in self._running:
+            self._running.remove(request)
+        elif request in self._waiting:
+            self._waiting.remove(request)
+        for sequence in request.live:
+            self._blocks.free(sequence)
+
+    def plan(self) -> list[Planned[R]]:
+        """Continue what runs, then admit what waits, within the budgets."""
+        num_running = len(self._running)
+        plan = self._continue_running()
+        if len(self._running) == num_running:  # admitting after a preemption would only undo it
+            plan += self._admit(self._max_batch_tokens - sum(p.num_tokens for p in plan))
+        return plan
+
+    def _continue_running(self) -> list[Planned[R]]:
+        """What runs, by arrival. Only the newest can still be reading: all before it write."""
+        budget = self._max_batch_tokens
+        plan: list[Planned[R]] = []
+        for request, sequence in [(r, s) for r in self._running for s in r.live]:
+            num_tokens = min(sequence.num_pending, budget)
+            if not num_tokens or request not in self._running:
+                continue
+            if self._reserve_or_preempt(request, sequence, num_tokens):
+                plan.append(Planned(request, sequence, num_tokens))
+                budget -= num_tokens
+        return [p for p in plan if p.request in self._running]
+
+    def _reserve_or_preempt(self, request: R, sequence: Sequence, num_tokens: int) -> bool:
+        """Reserve blocks, taking them from the newest requests if need be, itself included."""
+        while not self._blocks.reserve(sequence, num_tokens):
+            newest = self._running.pop()
+            for preempted in newest.live:
+                self._blocks.free(preempted)
+            self._waiting.appendleft(newest)
+            if newest is request:
+                return False
+        return True
+
+    def _admit(self, budget: int) -> list[Planned[R]]:
+        plan: list[Planned[R]] = []
+        while budget and self._waiting and self._has_room_for(self._waiting[0]):
+            request = self._waiting[0]
+            admitted = self._plan_first_step(request, budget)
+            if not admitted:
+                break
+            self._running.append(self._waiting.popleft())
+            plan += admitted
+            budget -= sum(p.num_tokens for p in admitted)
+        return plan
+
+    def _has_room_for(self, request: R) -> bool:
+        num_live = sum(1 for r in self._running for _ in r.live)
+        return num_live + sum(1 for _ in request.live) <= self._max_sequences or num_live == 0
+
+    def _plan_first_step(self, request: R, budget: int) -> list[Planned[R]]:
+        """As much of a waiting request as fits now; empty when not even its beginning does."""
+        plan: list[Planned[R]] = []
+        for sequence in request.live:
+            num_tokens = min(sequence.num_pending, budget)
+            if not num_tokens or not self._blocks.reserve(sequence, num_tokens):
+                break
+            plan.append(Planned(request, sequence, num_tokens))
+            budget -= num_tokens
+        return plan

@@ -1,0 +1,81 @@
+"""From the words of a request to token ids, and the checks that need the model's vocabulary."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from penstock.decoding.processors import check_order
+from penstock.errors import InvalidParameter
+from penstock.model.loading import LoadedModel
+from penstock.text.tokenizer import Tokenizer
+from penstock.types import DecodingParams, Word
+
+TokenIds = tuple[int, ...]
+
+
+def in_token_ids(params: DecodingParams, model: LoadedModel) -> DecodingParams:
+    """`params` with every word as token ids of `model`, all checked."""
+    check_order(params.processor_order)
+    tokenizer = model.tokenizer
+    resolved = replace(
+        params,
+        bad_words=tuple(_each("bad_words", params.bad_words, tokenizer)),
+        sequence_bias=tuple(
+            (_as_is("sequence_bias", word, tokenizer), bias) for word, bias in params.sequence_bias
+        ),
+        dry_sequence_breakers=tuple(_ends(params.dry_sequence_breakers, tokenizer)),
+    )
+    for name, token_ids in _token_ids(resolved):
+        for token_id in token_ids:
+            _check_token_id(name, token_id, model)
+    return resolved
+
+
+def _as_is(name: str, word: Word, tokenizer: Tokenizer) -> TokenIds:
+    token_ids = tuple(tokenizer.encode_word(word)) if isinstance(word, str) else word
+    if not token_ids:
+        raise InvalidParameter(
+            f"{name}: {word!r} has no tokens.", "Remove it, or give its token ids.", param=name
+        )
+    return token_ids
+
+
+def _each(name: str, words: Iterable[Word], tokenizer: Tokenizer) -> Iterator[TokenIds]:
+    """Every word as it is, and a text also as it follows a space."""
+    for word in words:
+        yield _as_is(name, word, tokenizer)
+        if isinstance(word, str) and not word.startswith(" "):
+            yield _as_is(name, " " + word, tokenizer)
+
+
+def _ends(words: Iterable[Word], tokenizer: Tokenizer) -> Iterator[TokenIds]:
+    """The token that each word ends with inside a text."""
+    for word in words:
+        token_ids = word if isinstance(word, tuple) else tokenizer.encode_word("a" + word)
+        yield tuple(token_ids[-1:])
+
+
+def _token_ids(params: DecodingParams) -> Iterator[tuple[str, Iterable[int]]]:
+    """All token ids in the parameters, by the name of the parameter."""
+    yield "logit_bias", (token_id for token_id, _ in params.logit_bias)
+    yield "sequence_bias", (token_id for word, _ in params.sequence_bias for token_id in _ids(word))
+    for name in ("bad_words", "dry_sequence_breakers"):
+        yield name, (token_id for word in getattr(params, name) for token_id in _ids(word))
+    for name in ("suppress_tokens", "begin_suppress_tokens"):
+        yield name, getattr(params, name)
+    for name in ("forced_bos_token_id", "forced_eos_token_id"):
+        token_id = getattr(params, name)
+        yield name, () if token_id is None else (token_id,)
+
+
+def _ids(word: Word) -> Iterable[int]:
+    return () if isinstance(word, str) else word
+
+
+def _check_token_id(name: str, token_id: int, model: LoadedModel) -> None:
+    """Refuse a token id that the vocabulary lacks."""
+    if not 0 <= token_id < model.vocab_size:
+        raise InvalidParameter(
+            f"{name}: token id {token_id} is not in the vocabulary of {model.model_id}.",
+            f"Use 0 to {model.vocab_size - 1}.",
+            param=name,
+        )

@@ -1,0 +1,88 @@
+"""Everything a user can cause to go wrong, said so that they can mend it.
+
+Knows nothing of HTTP or the terminal: `api/errors.py` maps these to statuses, `cli` to exit codes.
+"""
+
+
+class PenstockError(Exception):
+    """A problem the user can act on. `str(error)` says what went wrong and what to do next."""
+
+    code = "internal_error"
+
+    def __init__(self, problem: str, hint: str, *, param: str | None = None) -> None:
+        super().__init__(f"{problem} {hint}")
+        self.problem = problem
+        self.hint = hint
+        self.param = param
+
+
+class InvalidParameter(PenstockError):
+    """A request field has a value that cannot be honoured."""
+
+    code = "invalid_parameter"
+
+
+class PromptTooLong(PenstockError):
+    """The prompt and what is asked for do not fit the model's context."""
+
+    code = "context_length_exceeded"
+
+
+class ModelNotFound(PenstockError):
+    """No catalog entry, alias, folder or hub id answers to this model name."""
+
+    code = "model_not_found"
+
+
+class ModelUnavailable(PenstockError):
+    """The model is known but its files are missing, incomplete or cannot be fetched now."""
+
+    code = "model_unavailable"
+
+
+class UnsupportedModel(PenstockError):
+    """The model's files are of a kind that Penstock does not load, for the reason given."""
+
+    code = "unsupported_model"
+
+
+class ServerBusy(PenstockError):
+    """Our capacity is used up; the same request may succeed in a moment."""
+
+    code = "server_is_overloaded"
+
+
+class NotEnoughMemory(ServerBusy):
+    """The model does not fit the memory that is free, or that models may take."""
+
+    code = "not_enough_memory"
+
+
+class ShuttingDown(ServerBusy):
+    """The server finishes what it has and takes nothing new."""
+
+    code = "server_is_shutting_down"
+
+
+class EngineFailed(PenstockError):
+    """A step of the engine failed; the requests in it are told so."""
+
+    code = "engine_failed"
+
+
+class RequestCancelled(PenstockError):
+    """The request was cancelled before it finished."""
+
+    code = "request_cancelled"
+
+
+class ConfigError(PenstockError):
+    """The settings cannot be used as they are."""
+
+    code = "invalid_configuration"
+
+
+class RecipeError(PenstockError):
+    """A training recipe or its data cannot be used as it is."""
+
+    code = "invalid_recipe"

@@ -1,0 +1,1 @@
+"""Models: which there are, where their files come from, how a folder comes to run."""

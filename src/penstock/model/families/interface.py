@@ -1,0 +1,29 @@
+"""What a model family is: an architecture that turns packed tokens into logits."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from penstock.model.kv_cache import CacheShape, KVCache
+from penstock.ops.interface import ForwardBatch, Ops
+
+
+class Family(Protocol):
+    """A loaded model of one architecture."""
+
+    context_length: int
+    vocab_size: int
+    num_parameters: int
+    num_bytes: int
+    cache_shape: CacheShape
+
+    @classmethod
+    def load(
+        cls, config: Mapping[str, Any], weights: Mapping[str, Tensor], ops: Ops, store: torch.dtype
+    ) -> Self:
+        """Lay out a checkpoint's weights for `ops`, stored as `store`."""
+
+    def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        """Logits (num_outputs, vocab_size), fp32, of the batch's output rows; fills the cache."""

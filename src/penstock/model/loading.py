@@ -1,0 +1,102 @@
+"""Turns a model folder into something that runs; knows no architecture and no request."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from penstock.errors import UnsupportedModel
+from penstock.model.checkpoint import read_weights
+from penstock.model.families import FAMILIES
+from penstock.model.families.interface import Family
+from penstock.model.folder import read_config
+from penstock.ops.interface import Ops
+from penstock.text.chat_templates import FALLBACK_TEMPLATE, ChatTemplate
+from penstock.text.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+Dtype = Literal["float32", "bfloat16"]
+Stage = Literal["tokenizer", "weights", "layout"]
+
+STORES: Mapping[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model that can run: its architecture with weights, and its tokenizer."""
+
+    model_id: str
+    family: Family
+    tokenizer: Tokenizer
+    context_length: int
+    vocab_size: int
+    num_parameters: int
+    dtype: Dtype
+    num_bytes: int
+    load_seconds: float
+    chat_template: ChatTemplate = FALLBACK_TEMPLATE
+
+
+def load_model(
+    folder: Path,
+    *,
+    model_id: str,
+    ops: Ops,
+    dtype: Dtype = "float32",
+    device: str = "cpu",
+    progress: Callable[[Stage], None] = lambda stage: None,
+) -> LoadedModel:
+    """Load a folder; `progress` hears of each stage as it begins."""
+    started = time.perf_counter()
+    config = read_config(folder)
+    family_class = _family_class(config)
+    progress("tokenizer")
+    tokenizer = Tokenizer.from_folder(folder)
+    progress("weights")
+    weights = read_weights(folder)
+    progress("layout")
+    on_device = {name: tensor.to(device) for name, tensor in weights.items()}
+    family = family_class.load(config, on_device, ops, STORES[dtype])
+    _check_vocabulary(tokenizer, family)
+    loaded = LoadedModel(
+        model_id=model_id,
+        family=family,
+        tokenizer=tokenizer,
+        context_length=family.context_length,
+        vocab_size=family.vocab_size,
+        num_parameters=family.num_parameters,
+        dtype=dtype,
+        num_bytes=family.num_bytes,
+        load_seconds=time.perf_counter() - started,
+        chat_template=ChatTemplate.from_folder(folder),
+    )
+    logger.info(
+        "Loaded %s: %d parameters as %s, %d bytes, in %.2f s.",
+        model_id, loaded.num_parameters, dtype, loaded.num_bytes, loaded.load_seconds,
+    )  # fmt: skip
+    return loaded
+
+
+def _family_class(config: Mapping[str, Any]) -> type[Family]:
+    model_type = config["model_type"]
+    if model_type not in FAMILIES:
+        raise UnsupportedModel(
+            f"Penstock does not load models of the type {model_type!r} yet.",
+            f"Supported types: {', '.join(sorted(FAMILIES))}.",
+        )
+    return FAMILIES[model_type]
+
+
+def _check_vocabulary(tokenizer: Tokenizer, family: Family) -> None:
+    """A model may have spare rows, but a tokenizer may not have ids that the model lacks."""
+    if tokenizer.vocab_size == 0 or tokenizer.vocab_size > family.vocab_size:
+        raise UnsupportedModel(
+            f"The tokenizer has {tokenizer.vocab_size} tokens, "
+            f"but the model has {family.vocab_size}.",
+            "The files do not belong together: fetch them all again.",
+        )

@@ -1,0 +1,212 @@
+"""The operations on native CPU kernels, with as little Python for each call as can be."""
+
+import weakref
+from ctypes import addressof
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from penstock.errors import EngineFailed
+from penstock.ops.interface import Activation, ForwardBatch, LinearWeight
+from penstock.ops.kernel_library import Batch, Cache, Kernels
+from penstock.ops.kernel_tensors import (
+    ELEMENTS,
+    check_vector,
+    describe_batch,
+    describe_cache,
+    describe_heads,
+    describe_rows,
+    refused,
+)
+from penstock.ops.torch_ops import TorchOps
+
+ACTIVATIONS: dict[Activation | None, int] = {
+    None: 0,
+    "gelu_new": 1,
+    "gelu": 2,
+    "relu": 3,
+    "silu": 4,
+}
+
+
+NO_WINDOW = 2**62  # more tokens than any sequence has
+KnownCache = tuple[weakref.ref[Tensor], weakref.ref[Tensor], Cache]
+
+
+class KernelLinearWeight:
+    """A weight laid out in panels of output columns. Owns native memory, freed with this object."""
+
+    __slots__ = ("__weakref__", "handle", "in_features", "num_bytes", "out_features")
+
+    def __init__(self, kernels: Kernels, weight: Tensor, bias: Tensor | None) -> None:
+        self.out_features, self.in_features = weight.shape
+        library = kernels.library
+        self.handle: int | None = library.penstock_linear_create(
+            kernels.isa,
+            weight.data_ptr(),
+            ELEMENTS[weight.dtype],
+            self.out_features,
+            self.in_features,
+            None if bias is None else bias.data_ptr(),
+        )
+        if self.handle is None:
+            raise MemoryError(f"No memory for a weight of {weight.nbytes} bytes.")
+        self.num_bytes: int = library.penstock_linear_num_bytes(self.handle)
+        # Not at exit: another thread may still be in a call, and the process ends anyway.
+        weakref.finalize(self, library.penstock_linear_destroy, self.handle).atexit = False
+
+
+class KernelOps(TorchOps):
+    """`Ops` on native kernels: a row has the same bits in any batch, on any number of threads.
+
+    What has no kernel yet is inherited from the reference.
+    """
+
+    name = "kernel"
+
+    def __init__(self, kernels: Kernels) -> None:
+        self._kernels = kernels
+        self._isa = kernels.isa
+        self._linear = kernels.library.penstock_linear
+        self._layer_norm = kernels.library.penstock_layer_norm
+        self._rms_norm = kernels.library.penstock_rms_norm
+        self._paged_attention = kernels.library.penstock_paged_attention
+        self._argmax = kernels.library.penstock_argmax
+        self._batch: tuple[ForwardBatch, Batch] | None = None  # the last: a step has many calls
+        self._caches: dict[int, KnownCache] = {}  # by the id of the keys
+
+    def pack_linear(self, weight: Tensor, bias: Tensor | None, store: torch.dtype) -> LinearWeight:
+        if store not in ELEMENTS:
+            raise EngineFailed(f"The kernels do not store {store}.", "Store float32 or bfloat16.")
+        if bias is not None:
+            bias = bias.detach().to("cpu", torch.float32).contiguous()
+        return KernelLinearWeight(
+            self._kernels, weight.detach().to("cpu", store).contiguous(), bias
+        )
+
+    def linear(
+        self,
+        x: Tensor,
+        weight: LinearWeight,
+        activation: Activation | None = None,
+        residual: Tensor | None = None,
+    ) -> Tensor:
+        assert isinstance(weight, KernelLinearWeight)
+        rows, x_stride = describe_rows(x, weight.in_features)
+        out = torch.empty((rows, weight.out_features))
+        residual_data = residual_stride = 0
+        if residual is not None:
+            residual_rows, residual_stride = describe_rows(residual, weight.out_features)
+            if residual_rows != rows:
+                raise refused("a residual", residual, f"{rows} rows")
+            residual_data = residual.data_ptr()
+        self._linear(
+            weight.handle,
+            x.data_ptr(),
+            x_stride,
+            rows,
+            ACTIVATIONS[activation],
+            residual_data,
+            residual_stride,
+            out.data_ptr(),
+        )
+        return out
+
+    def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+        width = weight.shape[0]
+        rows, x_stride = describe_rows(x, width)
+        check_vector(weight, width)
+        check_vector(bias, width)
+        out = torch.empty((rows, width))
+        self._layer_norm(
+            self._isa,
+            x.data_ptr(),
+            x_stride,
+            rows,
+            width,
+            weight.data_ptr(),
+            bias.data_ptr(),
+            epsilon,
+            out.data_ptr(),
+        )
+        return out
+
+    def rms_norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        width = weight.shape[0]
+        rows, x_stride = describe_rows(x, width)
+        check_vector(weight, width)
+        out = torch.empty((rows, width))
+        self._rms_norm(
+            self._isa,
+            x.data_ptr(),
+            x_stride,
+            rows,
+            width,
+            weight.data_ptr(),
+            epsilon,
+            out.data_ptr(),
+        )
+        return out
+
+    def paged_attention(
+        self,
+        qkv: tuple[Tensor, Tensor, Tensor],
+        cache: tuple[Tensor, Tensor],
+        batch: ForwardBatch,
+        window: int | None = None,
+    ) -> Tensor:
+        if window is not None and window < 1:
+            raise EngineFailed(f"The kernels got a window of {window}.", "They want 1 or more.")
+        queries, keys, values = qkv
+        num_tokens, num_heads = batch.slots.shape[0], queries.shape[1]
+        num_kv_heads, head_size = cache[0].shape[1], cache[0].shape[3]
+        if num_heads % num_kv_heads:
+            raise refused("queries", queries, f"a multiple of {num_kv_heads} heads")
+        kv_shape = (num_tokens, num_kv_heads, head_size)
+        out = torch.empty((num_tokens, num_heads * head_size))
+        status = self._paged_attention(
+            self._isa,
+            *describe_heads(queries, (num_tokens, num_heads, head_size)),
+            *describe_heads(keys, kv_shape),
+            *describe_heads(values, kv_shape),
+            num_heads,
+            self._cache_address(*cache),
+            self._batch_address(batch),
+            NO_WINDOW if window is None else window,
+            out.data_ptr(),
+        )
+        if status != 0:
+            raise EngineFailed(
+                "The batch names slots, blocks or lengths outside the cache.",
+                "This is a defect of the block manager; please report it.",
+            )
+        return out
+
+    def argmax(self, logits: Tensor) -> Tensor:
+        """The first index of each row's greatest value: (rows, vocab) to (rows,) int64."""
+        width = logits.shape[1]
+        rows, row_stride = describe_rows(logits, width)
+        out = torch.empty(rows, dtype=torch.int64)
+        self._argmax(self._isa, logits.data_ptr(), row_stride, rows, width, out.data_ptr())
+        return out
+
+    def _batch_address(self, batch: ForwardBatch) -> int:
+        last = self._batch
+        if last is None or last[0] is not batch:
+            self._batch = last = (batch, describe_batch(batch))
+        return addressof(last[1])
+
+    def _cache_address(self, keys: Tensor, values: Tensor) -> int:
+        """Where the cache's description lies: made once, since it changes with no step."""
+        known = self._caches.get(id(keys))
+        if known is not None and known[0]() is keys and known[1]() is values:
+            return addressof(known[2])
+        native = describe_cache(keys, values)
+        forget = partial(_forget, self._caches, id(keys))
+        self._caches[id(keys)] = (weakref.ref(keys, forget), weakref.ref(values), native)
+        return addressof(native)
+
+
+def _forget(caches: dict[int, KnownCache], key: int, _: object) -> None:
+    caches.pop(key, None)

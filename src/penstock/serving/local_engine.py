@@ -1,0 +1,89 @@
+"""Loads a model folder and makes engines for it. Importing this imports torch."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from penstock.engine.config import EngineConfig
+from penstock.engine.engine import Engine
+from penstock.engine.prepare import PreparedRequest, prepare
+from penstock.model.folder import weight_files
+from penstock.model.loading import LoadedModel, load_model
+from penstock.ops.choose import choose_ops
+from penstock.serving.models import HostedModel, LoadPlan, ServedModel
+from penstock.text.chat import Message, RenderedChat, TextFormat, Tokenized, TokenizerInfo
+from penstock.types import GenerationRequest
+
+DIGEST_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngineKit:
+    """Runs a loaded model with the engine of this process."""
+
+    model: LoadedModel
+    config: EngineConfig
+
+    def prepare(self, request: GenerationRequest) -> PreparedRequest:
+        """Encode the request and settle its limits."""
+        return prepare(request, self.model)
+
+    def make_engine(self) -> Engine:
+        """An engine with an empty cache."""
+        return Engine(self.model, self.config)
+
+    def tokenize(self, text: str, with_ends: bool, with_specials: bool) -> Tokenized:
+        """The tokens of a text."""
+        return self._texts.tokenize(text, with_ends=with_ends, with_specials=with_specials)
+
+    def detokenize(self, token_ids: tuple[int, ...]) -> str:
+        """The text of the ids."""
+        return self._texts.detokenize(token_ids)
+
+    def render_chat(
+        self, messages: tuple[Message, ...], add_generation_prompt: bool
+    ) -> RenderedChat:
+        """A conversation as the model is used to see it."""
+        return self._texts.render_chat(messages, add_generation_prompt=add_generation_prompt)
+
+    def describe_tokenizer(self) -> TokenizerInfo:
+        """What a client must know to tokenize as the model does."""
+        return self._texts.describe()
+
+    @property
+    def _texts(self) -> TextFormat:
+        return TextFormat(self.model.tokenizer, self.model.chat_template, self.model.vocab_size)
+
+
+def load_hosted_model(plan: LoadPlan) -> HostedModel:
+    """Load the model in the plan's folder to be served under its id."""
+    options = plan.options
+    torch.set_num_threads(options.num_threads)
+    chosen = choose_ops(num_threads=options.num_threads)
+    loaded = load_model(plan.folder, model_id=plan.model_id, ops=chosen.ops, dtype=options.dtype)
+    config = EngineConfig(
+        max_batch_tokens=options.max_batch_tokens,
+        max_sequences=options.max_sequences,
+        cache_bytes=options.cache_bytes,
+    )
+    served = ServedModel(
+        id=plan.model_id,
+        context_length=loaded.context_length,
+        num_parameters=loaded.num_parameters,
+        dtype=loaded.dtype,
+        num_bytes=loaded.num_bytes,
+        weights_digest=weights_digest(plan.folder),
+    )
+    return HostedModel(served, LocalEngineKit(loaded, config))
+
+
+def weights_digest(folder: Path) -> str:
+    """One SHA-256 over the model's weight files in order."""
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        with path.open("rb") as file:
+            while chunk := file.read(DIGEST_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,83 @@
+"""Models from folders of this machine, run by the engine in this process.
+
+What computes is imported when a model is loaded, not before: a server answers while torch loads.
+"""
+
+import os
+from collections.abc import Sequence
+
+from penstock.errors import ModelUnavailable
+from penstock.model.catalog import CATALOG, CatalogEntry, find, find_configured
+from penstock.model.hub import local_folder
+from penstock.model.hub_cache import hub_access
+from penstock.serving.footprint import footprint
+from penstock.serving.models import HostedModel, LoadingOptions, LoadPlan, ModelCard
+
+
+class LocalModels:
+    """The catalog and the folders an operator named. A request's name only looks these up."""
+
+    def __init__(self, configured: Sequence[str], options: LoadingOptions) -> None:
+        self._options = options
+        self._access = hub_access(data_dir=options.data_dir)
+        self._configured = {name: find_configured(name) for name in configured}
+        self._by_id = {entry.id: entry for entry in (*CATALOG, *self._configured.values())}
+
+    def cards(self) -> list[ModelCard]:
+        """Every model that can be named."""
+        return [self._card(entry) for entry in self._by_id.values()]
+
+    def find(self, name: str) -> ModelCard:
+        """The model that answers to a name."""
+        return self._card(self._entry(name))
+
+    def plan(self, model_id: str) -> LoadPlan:
+        """What to load for a model whose files are here."""
+        entry = self._entry(model_id)
+        folder = local_folder(entry, self._access)
+        if folder is None:
+            raise ModelUnavailable(
+                f"The files of {entry.id} are not on this machine.",
+                f"Fetch them with `penstock models pull {entry.id}`.",
+                param="model",
+            )
+        return LoadPlan(model_id=entry.id, folder=folder, options=self._options)
+
+    def needed_bytes(self, model_id: str) -> int:
+        """About how much memory a worker process for this model takes. Reads headers only."""
+        return footprint(self.plan(model_id))
+
+    def load(self, model_id: str) -> HostedModel:
+        """Load a model whose files are here. Slow."""
+        from penstock.serving.local_engine import load_hosted_model  # noqa: PLC0415  # see above
+
+        return load_hosted_model(self.plan(model_id))
+
+    def _entry(self, name: str) -> CatalogEntry:
+        known = self._configured.get(name) or self._by_id.get(name)
+        return find(name) if known is None else known
+
+    def _card(self, entry: CatalogEntry) -> ModelCard:
+        return ModelCard(
+            id=entry.id,
+            label=entry.label,
+            family=entry.family,
+            description=entry.description,
+            num_parameters=entry.num_parameters,
+            context_length=entry.context_length,
+            hub_id=entry.hub_id,
+            aliases=entry.aliases,
+            builtin=entry.builtin,
+            disk_bytes=entry.disk_bytes,
+            memory_bytes=entry.memory_bytes,
+            licence=entry.licence,
+            local=local_folder(entry, self._access) is not None,
+            limitation=entry.limitation,
+        )
+
+
+def num_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

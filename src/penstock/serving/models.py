@@ -1,0 +1,96 @@
+"""What the server knows of a model, loaded or not, and where models come from.
+
+Knows no tensors: a model is a description and, once loaded, an engine kit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from penstock.serving.engine_thread import EngineKit
+
+
+class ModelState(StrEnum):
+    """Where a model is on its way from a name to an engine."""
+
+    AVAILABLE = "available"
+    DOWNLOADING = "downloading"
+    LOADING = "loading"
+    LOADED = "loaded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What can be said of a model without loading it."""
+
+    id: str
+    label: str
+    family: str
+    description: str
+    num_parameters: int | None
+    context_length: int | None
+    hub_id: str | None = None
+    aliases: tuple[str, ...] = ()
+    builtin: bool = False
+    disk_bytes: int | None = None
+    memory_bytes: int | None = None
+    licence: str | None = None
+    local: bool = False  # its files are here
+    limitation: str | None = None  # why it cannot be loaded, if that is known beforehand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """What requests to a loaded model must know of it."""
+
+    id: str
+    context_length: int
+    num_parameters: int
+    dtype: str
+    num_bytes: int
+    weights_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostedModel:
+    """A model that was loaded in this process, with what runs it."""
+
+    model: ServedModel
+    kit: EngineKit[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadingOptions:
+    """How models are loaded and run."""
+
+    num_threads: int
+    data_dir: Path | None = None  # models placed by hand lie in its `models` folder
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    max_batch_tokens: int = 256
+    max_sequences: int = 64
+    cache_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """All that a worker process must be told to load a model."""
+
+    model_id: str
+    folder: Path
+    options: LoadingOptions
+
+
+class ModelSource(Protocol):
+    """Where models come from: the catalog on disk, or a test's."""
+
+    def cards(self) -> Sequence[ModelCard]:
+        """Every model that can be named, the built-in one first."""
+
+    def find(self, name: str) -> ModelCard:
+        """The model that answers to an id, alias, hub id or folder. Raises `ModelNotFound`."""
+
+    def load(self, model_id: str) -> HostedModel:
+        """Bring a model into the memory of this process. Slow; called on a thread."""

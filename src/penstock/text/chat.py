@@ -1,0 +1,144 @@
+"""From a conversation to the token ids a model continues, and what can be asked of a tokenizer.
+
+Plain values in and out, so that both may be a process away from whoever asks. Knows no model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from penstock.errors import InvalidParameter
+from penstock.text.chat_templates import ChatTemplate, Origin
+from penstock.text.tokenizer import Tokenizer
+
+Role = Literal["system", "user", "assistant"]
+# Characters that Unicode keeps free for programs: a message has no use for them.
+NONCHARACTERS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedChat:
+    """What the model sees of a conversation, and the texts that end its answer."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    origin: Origin
+    stop: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """A text's token ids, and each token as it is shown."""
+
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerInfo:
+    """What a client must know to tokenize as the model does."""
+
+    vocab_size: int
+    bos_token: str | None
+    eos_token: str | None
+    pad_token: str | None
+    unk_token: str | None
+    eos_token_ids: tuple[int, ...]
+    chat_template: str
+    chat_template_origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """A model's tokenizer and chat template. Safe to share between threads."""
+
+    tokenizer: Tokenizer
+    template: ChatTemplate
+    vocab_size: int  # the model's, which may have more rows than the tokenizer has tokens
+
+    def tokenize(self, text: str, *, with_ends: bool, with_specials: bool) -> Tokenized:
+        """The tokens of a text; `with_specials`, special tokens spelt in it are special."""
+        if with_specials:
+            token_ids = self.tokenizer.encode_marked(text, with_ends=with_ends)
+        elif with_ends:
+            token_ids = self.tokenizer.encode(text)
+        else:
+            guard = _guard([text])
+            token_ids = self.tokenizer.encode_marked(
+                self.tokenizer.guarded(text, guard), guard=guard
+            )
+        return Tokenized(tuple(token_ids), tuple(map(self.tokenizer.token_text, token_ids)))
+
+    def detokenize(self, token_ids: Sequence[int]) -> str:
+        """The text of the ids, special tokens left out."""
+        for token_id in token_ids:
+            if not 0 <= token_id < self.vocab_size:
+                raise InvalidParameter(
+                    f"Token id {token_id} is not in the vocabulary.",
+                    f"Use 0 to {self.vocab_size - 1}.",
+                    param="tokens",
+                )
+        return self.tokenizer.decode(token_ids)
+
+    def render_chat(
+        self, messages: Sequence[Message], *, add_generation_prompt: bool = True
+    ) -> RenderedChat:
+        """The conversation as the model is used to see it.
+
+        What a message spells is text, even where it spells a special token: a guard character
+        keeps it apart from the template's own, until the text is cut at those.
+        """
+        guard = _guard([part for m in messages for part in (m.content, m.name or "")])
+        text = self.template.render(
+            [self._as_seen_by_template(message, guard) for message in messages],
+            add_generation_prompt=add_generation_prompt,
+        )
+        return RenderedChat(
+            text=text.replace(guard, ""),
+            token_ids=tuple(self.tokenizer.encode_marked(text, guard=guard)),
+            origin=self.template.origin,
+            stop=self.template.stop,
+        )
+
+    def _as_seen_by_template(self, message: Message, guard: str) -> dict[str, str]:
+        seen = {"role": message.role, "content": self.tokenizer.guarded(message.content, guard)}
+        if message.name is not None:
+            seen["name"] = self.tokenizer.guarded(message.name, guard)
+        return seen
+
+    def describe(self) -> TokenizerInfo:
+        """What the tokenizer's own files say of it."""
+        named = self.template.special_tokens
+        eos = sorted(self.tokenizer.eos_token_ids)
+        return TokenizerInfo(
+            vocab_size=self.vocab_size,
+            bos_token=named.get("bos_token"),
+            eos_token=named.get("eos_token")
+            or (self.tokenizer.token_text(eos[0]) if eos else None),
+            pad_token=named.get("pad_token"),
+            unk_token=named.get("unk_token"),
+            eos_token_ids=tuple(eos),
+            chat_template=self.template.source,
+            chat_template_origin=self.template.origin,
+        )
+
+
+def _guard(texts: Sequence[str]) -> str:
+    """A character that is in none of the texts."""
+    free = next((c for c in NONCHARACTERS if not any(c in text for text in texts)), None)
+    if free is None:
+        raise InvalidParameter(
+            "The messages hold every one of the noncharacters U+FDD0 to U+FDEF.",
+            "Remove them: they stand for nothing.",
+            param="messages",
+        )
+    return free

@@ -1,0 +1,54 @@
+"""Cuts a stream of text at the first stop string, wherever the stream is split; knows no tokens."""
+
+
+class StopStringCutter:
+    """Lets text through, holding back an end that could be the beginning of a stop string.
+
+    The stop string that is complete first wins, of several that end together the longest: that is
+    what a reader of single characters would see, so every split of a text gives the same cut.
+    """
+
+    def __init__(self, stop: tuple[str, ...]) -> None:
+        self._stop = stop
+        self._held = ""
+        self._matched = False
+
+    def push(self, text: str) -> tuple[str, bool]:
+        """Take more text; return what is safe to show and whether a stop string was found.
+
+        After a match nothing more comes out.
+        """
+        if self._matched:
+            return "", True
+        text = self._held + text
+        cut = self._first_match(text)
+        self._matched = cut is not None
+        self._held = "" if cut is not None else self._possible_beginning(text)
+        return text[: len(text) - len(self._held)] if cut is None else text[:cut], self._matched
+
+    def flush(self) -> str:
+        """Return what was held back: no more text will come to complete it."""
+        held, self._held = self._held, ""
+        return held
+
+    def copy(self) -> "StopStringCutter":
+        """Return an equal cutter that goes its own way, as a fork of a sequence does."""
+        twin = StopStringCutter(self._stop)
+        twin._held = self._held
+        twin._matched = self._matched
+        return twin
+
+    def _first_match(self, text: str) -> int | None:
+        """Return where the stop string begins that is complete first."""
+        found = ((text.find(stop), len(stop)) for stop in self._stop)
+        ends = [(start + length, start) for start, length in found if start >= 0]
+        return min(ends)[1] if ends else None
+
+    def _possible_beginning(self, text: str) -> str:
+        """Return the longest end of the text that begins a stop string."""
+        longest = max((len(stop) - 1 for stop in self._stop), default=0)
+        for start in range(max(0, len(text) - longest), len(text)):
+            end = text[start:]
+            if any(stop.startswith(end) for stop in self._stop):
+                return end
+        return ""

@@ -1,0 +1,1 @@
+"""Training: recipes, corpora, the loop, resume and export. Knows nothing of the server."""

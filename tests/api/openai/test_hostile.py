@@ -1,0 +1,67 @@
+"""No value of any field, however odd, is a 5xx, takes long or harms the server.
+
+Every field of every request of the dialect meets every value; the server answers each in words.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from penstock.api.openai.capabilities import ROUTES, treatments
+from tests.api.conftest import connected
+from tests.fakes import FakeModels
+
+MODEL = "penstock-tiny"
+BASE: dict[str, dict[str, Any]] = {
+    "/v1/completions": {"model": MODEL, "prompt": "Once upon", "max_tokens": 2},
+    "/v1/chat/completions": {
+        "model": MODEL, "messages": [{"role": "user", "content": "Hi."}], "max_tokens": 2,
+    },
+}  # fmt: skip
+VALUES: list[Any] = [
+    None, True, 0, -1, 1e-300, -1e300, 2**63 - 1, 10**30, "", "x", "{{ 7 * 7 }}", "a" * 5000,
+    [], [[]], [[[]]], [None], [True], [-1], [2**63], [1.5], [""], [["x"]], ["x"] * 600, [0] * 5000,
+    {}, {"": 0}, {"0": "x"}, {"-1": 1}, {"1" * 30: 1}, {str(i): 1 for i in range(2000)},
+    {"type": None}, [{"role": "user"}], [{"role": "user", "content": []}], [["x", "y"]],
+    [{"role": "user", "content": [{"type": "text"}]}], [[0, 1e308]], [[["x"], 1]], [10**9, 2],
+]  # fmt: skip
+CASES = [(route, t.name) for route in ROUTES for t in treatments(route)]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with connected(FakeModels()) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("route", "name"), CASES, ids=[f"{r[4:]}-{n}" for r, n in CASES])
+def test_every_value_of_a_field_is_taken_or_refused_in_words(
+    client: TestClient, route: str, name: str
+) -> None:
+    for value in VALUES:
+        started = time.monotonic()
+        response = client.post(route, json=BASE[route] | {name: value})
+        assert time.monotonic() - started < 5
+        answer = response.text
+        assert response.status_code in (200, 400, 404), (value, answer)
+        if response.status_code == 400:
+            error = response.json()["error"]
+            assert error["param"] and len(error["message"]) < 1000, (value, answer)
+        elif response.status_code == 404:
+            assert name == "model"
+
+
+def test_pairs_of_hostile_values_do_no_more(client: TestClient) -> None:
+    names = ["prompt", "n", "best_of", "max_tokens", "logprobs", "stop", "seed", "logit_bias"]
+    hostile = [0, -1, 2**63, 1e300, "", [], {}, [[]], True, None, "x", {"x": 1}, [2**63]]
+    for first, second in itertools.combinations(names, 2):
+        for one, other in itertools.product(hostile[::2], hostile[1::5]):
+            body = BASE["/v1/completions"] | {first: one, second: other}
+            response = client.post("/v1/completions", json=body)
+            assert response.status_code in (200, 400), (first, one, second, other, response.text)
+
+    assert client.post("/v1/completions", json=BASE["/v1/completions"]).status_code == 200

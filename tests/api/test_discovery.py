@@ -1,0 +1,199 @@
+"""What there is: strategies, models and health, the documentation and the page."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from penstock.decoding.strategies import STRATEGIES
+from tests.api.conftest import connected
+from tests.fakes import FakeModels
+
+PARAMETER_FIELDS = {
+    "name", "label", "type", "minimum", "maximum", "offered_minimum", "offered_maximum", "step",
+    "scale", "default", "neutral", "nullable", "group", "section", "unit", "description", "effect",
+}  # fmt: skip
+ROUTES = """\
+GET /
+GET /app.css
+GET /app.js
+GET /docs
+GET /docs/assets/docs.js
+GET /docs/assets/redoc/redoc.standalone.js
+GET /docs/assets/redoc/redoc.standalone.js.LICENSE.txt
+GET /docs/assets/swagger-ui/swagger-ui-bundle.js
+GET /docs/assets/swagger-ui/swagger-ui-bundle.js.LICENSE.txt
+GET /docs/assets/swagger-ui/swagger-ui.css
+GET /health
+GET /icon.svg
+GET /index.html
+GET /livez
+GET /models
+GET /openapi.json
+GET /readyz
+GET /redoc
+GET /strategies
+GET /tokenizer_info
+GET /v1/capabilities
+GET /v1/models
+GET /v1/models/{name:path}
+POST /apply-template
+POST /compare
+POST /detokenize
+POST /generate
+POST /generate-text
+POST /generate-text/
+POST /lab/next-token
+POST /tokenize
+POST /v1/chat/completions
+POST /v1/completions
+"""
+
+
+def leaves(routes: Iterable[Any]) -> Iterator[Any]:
+    """The routes themselves, also where FastAPI keeps a router's together."""
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        yield from [route] if inner is None else leaves(inner.routes)
+
+
+def test_these_routes_and_no_others_are_served(client: TestClient) -> None:
+    found = {
+        f"{method} {route.path}"
+        for route in leaves(client.app.routes)  # type: ignore[attr-defined]
+        for method in route.methods - {"HEAD"}
+    }
+
+    assert sorted(found) == ROUTES.splitlines()
+
+
+def test_every_strategy_says_all_that_its_controls_need(client: TestClient) -> None:
+    answer = client.get("/strategies").json()
+
+    assert answer["default"] == "sampling"
+    assert [s["id"] for s in answer["strategies"]] == list(STRATEGIES)
+    for strategy in answer["strategies"]:
+        assert strategy.keys() == {"id", "label", "type", "description", "color", "parameters"}
+        assert re.fullmatch("#[0-9A-F]{6}", strategy["color"])
+        for parameter in strategy["parameters"]:
+            assert parameter.keys() == PARAMETER_FIELDS
+            assert parameter["nullable"] == (parameter["default"] is None)
+
+
+def test_every_offered_value_is_accepted(client: TestClient) -> None:
+    for strategy in client.get("/strategies").json()["strategies"]:
+        for bound in ("default", "offered_minimum", "offered_maximum"):
+            fields = {p["name"]: p[bound] for p in strategy["parameters"] if p[bound] is not None}
+            fields["min_new_tokens"] = 0
+            fields["max_new_tokens"] = min(fields["max_new_tokens"], 20)
+            fields["num_beams"] = 8
+            body = {"prompt": "x", "strategy": strategy["id"], **fields}
+
+            response = client.post("/generate", json=body)
+
+            assert response.status_code == 200, response.text
+            used = {p["name"] for p in strategy["parameters"]}
+            assert set(response.json()["unused_parameters"]) == {"num_beams"} - used
+
+
+def test_models_tell_their_state_and_why(client: TestClient) -> None:
+    before = {m["id"]: (m["state"], m["error"]) for m in client.get("/models").json()["models"]}
+    client.post("/generate", json={"prompt": "x", "model": "other"})
+    client.post("/generate", json={"prompt": "x", "model": "broken"})
+    after = {m["id"]: (m["state"], m["error"]) for m in client.get("/models").json()["models"]}
+
+    assert before == {
+        "penstock-tiny": ("loaded", None),
+        "other": ("available", None),
+        "elsewhere": ("available", None),
+        "broken": ("available", None),
+    }
+    assert after == before | {
+        "other": ("loaded", None),
+        "broken": ("failed", "The weights are a pickle. Convert them."),
+    }
+
+
+def test_a_model_is_described_in_full(client: TestClient) -> None:
+    answer = client.get("/models").json()
+
+    assert answer["default"] == "penstock-tiny"
+    assert answer["models"][0] == {
+        "id": "penstock-tiny",
+        "label": "Penstock-Tiny",
+        "family": "gpt2",
+        "description": "A fake.",
+        "num_parameters": 1000,
+        "context_length": 512,
+        "dtype": "float32",
+        "state": "loaded",
+        "error": None,
+        "hub_id": None,
+        "aliases": [],
+        "builtin": True,
+        "disk_bytes": None,
+        "memory_bytes": 4000,
+        "licence": None,
+        "local": True,
+    }
+
+
+def test_health_answers_while_the_model_loads_and_a_request_waits_for_it() -> None:
+    models = FakeModels()
+    models.may_load.clear()
+    with connected(models) as client:
+        assert client.get("/livez").json() == {"status": "alive"}
+        assert client.get("/health").json() == {
+            "status": "healthy",
+            "models_loaded": 0,
+            "available_models": [],
+        }
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()) == (503, {"status": "loading"})
+        assert client.get("/models").json()["models"][0]["state"] == "loading"
+        assert client.get("/").status_code == 200
+        models.may_load.set()
+        assert client.post("/generate", json={"prompt": "x"}).status_code == 200
+        assert client.get("/readyz").json() == {"status": "ready"}
+        assert client.get("/health").json()["available_models"] == ["penstock-tiny"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_documentation_loads_nothing_from_elsewhere(client: TestClient, path: str) -> None:
+    page = client.get(path)
+
+    links = re.findall(r'(?:src|href|url)="([^"]+)"', page.text)
+    assert page.status_code == 200 and links
+    assert not re.search(r"https?:|//", page.text.replace("</", ""))
+    for link in links:
+        if not link.startswith("data:"):
+            assert client.get(f"/{link}").status_code == 200, link
+    assert "'unsafe-eval'" not in page.headers["content-security-policy"]
+    assert "http" not in page.headers["content-security-policy"]
+
+
+def test_the_page_is_revalidated_and_not_sent_twice(client: TestClient) -> None:
+    first = client.get("/")
+    again = client.get("/", headers={"if-none-match": first.headers["etag"]})
+
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-cache"
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_description_has_every_field_with_its_range_and_words(client: TestClient) -> None:
+    schemas: dict[str, Any] = client.get("/openapi.json").json()["components"]["schemas"]
+    fields = schemas["GenerateBody"]["properties"]
+
+    top_p = next(s for s in fields["top_p"]["anyOf"] if s["type"] == "number")
+    assert (top_p["minimum"], top_p["maximum"]) == (0, 1)
+    assert all(field.get("description") for field in fields.values())
+    assert schemas["GenerateBody"]["additionalProperties"] is False
+    assert {
+        "GenerateAnswer",
+        "CompareAnswer",
+        "GenerateTextAnswer",
+        "ErrorAnswer",
+    } <= schemas.keys()
+    assert "HTTPValidationError" not in schemas

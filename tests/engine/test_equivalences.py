@@ -1,0 +1,219 @@
+"""What makes an engine trustworthy: the same request gives the same text, whatever goes on around.
+
+Greedy and beam tokens are compared as they are. The models are random and spread out, so two top
+logits closer than rounding are not met.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from penstock.engine.config import EngineConfig
+from penstock.engine.engine import Engine
+from penstock.engine.prepare import prepare
+from penstock.types import DecodingParams, FinishReason, GenerationRequest
+from tests.engine.driving import Result, run_all, run_alone
+from tests.tiny_gpt2 import VOCAB_SIZE, tiny_model
+
+TINY = tiny_model(7)
+ROOMY = EngineConfig(num_blocks=400)
+
+few_examples = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+prompts = st.lists(st.integers(1, VOCAB_SIZE - 1), min_size=1, max_size=40).map(tuple)
+decoding_params = st.builds(
+    DecodingParams,
+    temperature=st.sampled_from([0.0, 0.3, 0.8, 1.0, 1.7]),
+    top_k=st.sampled_from([0, 1, 5, 50, 300]),
+    top_p=st.sampled_from([0.0, 0.5, 0.95, 1.0]),
+    num_beams=st.integers(1, 5),
+    length_penalty=st.sampled_from([-1.0, 0.0, 1.0, 2.0]),
+    early_stopping=st.booleans(),
+    repetition_penalty=st.sampled_from([1.0, 1.3]),
+    no_repeat_ngram_size=st.sampled_from([0, 2, 3]),
+    frequency_penalty=st.sampled_from([0.0, 0.0, 0.7]),
+    logit_bias=st.sampled_from([(), ((5, 3.0),)]),
+    bad_words=st.sampled_from([(), ("e", (7, 8))]),
+    dry_multiplier=st.sampled_from([0.0, 0.0, 0.8]),
+    min_p=st.sampled_from([0.0, 0.0, 0.1]),
+    xtc_probability=st.sampled_from([0.0, 0.0, 0.5]),
+    mirostat=st.sampled_from([0, 0, 1, 2]),
+    processor_order=st.sampled_from([(), ("top_p", "temperature")]),
+)
+
+
+@st.composite
+def generation_requests(draw: st.DrawFn) -> GenerationRequest:
+    strategy = draw(st.sampled_from(["greedy", "sampling", "top_k", "beam_search"]))
+    params = draw(decoding_params)
+    most = {"greedy": 1, "beam_search": params.num_beams}.get(strategy, 4)
+    return GenerationRequest(
+        request_id="r",
+        prompt=draw(prompts),
+        model="tiny",
+        strategy=strategy,
+        params=params,
+        max_new_tokens=draw(st.integers(1, 24)),
+        num_sequences=draw(st.integers(1, most)),
+        stop=draw(st.sampled_from([(), ("e",), ("\x07", "th"), ("é",)])),
+        seed=draw(st.integers(0, 2**63 - 1)),
+        logprobs=draw(st.sampled_from([None, 0, 2])),
+    )
+
+
+def _numbered(requests: Sequence[GenerationRequest]) -> list[GenerationRequest]:
+    return [replace(r, request_id=str(i)) for i, r in enumerate(requests)]
+
+
+def _essence(result: Result) -> object:
+    """What a client got: tokens, texts and reasons. Scores may differ in their last bits."""
+    return [
+        (s.index, s.token_ids, s.text, s.finish_reason)
+        for s in sorted(result.sequences.values(), key=lambda s: s.index)
+    ]
+
+
+@few_examples
+@given(st.lists(generation_requests(), min_size=2, max_size=6), st.integers(0, 3))
+def test_batched_is_alone(requests: list[GenerationRequest], arrive_every: int) -> None:
+    requests = _numbered(requests)
+
+    together = run_all(TINY.model, requests, ROOMY, arrive_every=arrive_every)
+
+    alone = [run_alone(TINY.model, request, ROOMY) for request in requests]
+    assert [_essence(r) for r in together] == [_essence(r) for r in alone]
+
+
+@few_examples
+@given(generation_requests(), st.integers(1, 16))
+def test_a_chunked_prompt_is_a_whole_prompt(request: GenerationRequest, budget: int) -> None:
+    chunked = run_alone(TINY.model, request, EngineConfig(num_blocks=400, max_batch_tokens=budget))
+
+    assert _essence(chunked) == _essence(run_alone(TINY.model, request, ROOMY))
+
+
+@few_examples
+@given(st.lists(generation_requests(), min_size=2, max_size=5))
+def test_preempted_is_undisturbed(requests: list[GenerationRequest]) -> None:
+    requests = _numbered(requests)
+    cramped = EngineConfig(num_blocks=25, block_size=16, max_batch_tokens=32)
+
+    together = run_all(TINY.model, requests, cramped)
+
+    alone = [run_alone(TINY.model, request, ROOMY) for request in requests]
+    assert [_essence(r) for r in together] == [_essence(r) for r in alone]
+
+
+@few_examples
+@given(generation_requests())
+def test_streamed_is_not_streamed(request: GenerationRequest) -> None:
+    result = run_alone(TINY.model, request, ROOMY)
+
+    for index, sequence in result.sequences.items():
+        pieces = result.pieces.get(index, [])
+        assert "".join(p.text for p in pieces) == sequence.text
+        assert [t for p in pieces for t in p.token_ids] == list(sequence.token_ids)
+        assert [x for p in pieces for x in p.logprobs] == list(sequence.logprobs)
+        assert not any(stop in sequence.text for stop in request.stop)
+        for piece in pieces:
+            piece.text.encode()  # never half a character
+
+
+@few_examples
+@given(generation_requests())
+def test_a_replay_is_the_first_run(request: GenerationRequest) -> None:
+    first, again = (run_alone(TINY.model, request, ROOMY) for _ in range(2))
+
+    assert (again.started, again.pieces, again.sequences) == (
+        first.started,
+        first.pieces,
+        first.sequences,
+    )
+
+
+@few_examples
+@given(prompts, st.integers(1, 30), st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0]), st.booleans())
+def test_a_beam_of_one_is_greedy(
+    prompt: tuple[int, ...], max_new_tokens: int, length_penalty: float, early_stopping: bool
+) -> None:
+    beam = GenerationRequest(
+        request_id="r",
+        prompt=prompt,
+        model="tiny",
+        strategy="beam_search",
+        params=DecodingParams(
+            num_beams=1, length_penalty=length_penalty, early_stopping=early_stopping
+        ),
+        max_new_tokens=max_new_tokens,
+    )
+    greedy = GenerationRequest(
+        request_id="r",
+        prompt=prompt,
+        model="tiny",
+        strategy="greedy",
+        max_new_tokens=max_new_tokens,
+    )
+
+    assert run_alone(TINY.model, beam).token_ids == run_alone(TINY.model, greedy).token_ids
+
+
+@few_examples
+@given(st.lists(generation_requests(), min_size=1, max_size=5), st.data())
+def test_cancelled_requests_leave_no_block_behind(
+    requests: list[GenerationRequest], data: st.DataObject
+) -> None:
+    requests = _numbered(requests)
+    engine = Engine(TINY.model, ROOMY)
+    results = {request.request_id: Result() for request in requests}
+    for request in requests:
+        engine.add(prepare(request, TINY.model))
+
+    victims = data.draw(st.sets(st.sampled_from([r.request_id for r in requests])))
+    for _ in range(data.draw(st.integers(0, 5))):
+        for output in engine.step():
+            results[output.request_id].take(output)
+    for request_id in victims:
+        engine.cancel(request_id)
+    for output in engine.step():  # one step is enough
+        results[output.request_id].take(output)
+
+    assert all(results[request_id].finished for request_id in victims)
+    while engine.has_work:
+        for output in engine.step():
+            results[output.request_id].take(output)
+    assert engine.stats().num_free_blocks == engine.stats().num_blocks
+    for request in requests:
+        reasons = [s.finish_reason for s in results[request.request_id].sequences.values()]
+        assert len(reasons) == request.num_sequences
+        if request.request_id not in victims:
+            assert FinishReason.CANCELLED not in reasons
+
+
+@few_examples
+@given(st.integers(0, 1000), st.data())
+def test_a_text_ends_just_before_its_stop_string(seed: int, data: st.DataObject) -> None:
+    whole = _sample(seed, ())
+    characters = st.sampled_from(re.findall("[^\ufffd]+", whole) or ["never"])
+    run = data.draw(characters)
+    start = data.draw(st.integers(0, len(run) - 1))
+    stop = run[start : start + data.draw(st.integers(1, 5))]
+
+    assert _sample(seed, (stop,)) == whole.split(stop)[0]
+
+
+def _sample(seed: int, stop: tuple[str, ...]) -> str:
+    request = GenerationRequest(
+        request_id="r",
+        prompt="Once upon a time",
+        model="tiny",
+        strategy="sampling",
+        params=DecodingParams(temperature=0.7),
+        max_new_tokens=100,
+        stop=stop,
+        seed=seed,
+    )
+    return run_alone(TINY.model, request).texts[0]

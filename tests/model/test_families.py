@@ -1,0 +1,221 @@
+"""Every family computes what transformers computes, on many small random configurations."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPTNeoConfig,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+)
+
+from penstock.errors import UnsupportedModel
+from penstock.model.families import FAMILIES
+from penstock.model.families.interface import Family
+from penstock.model.loading import LoadedModel, load_model
+from penstock.ops.choose import choose_ops
+from penstock.ops.interface import Ops
+from penstock.ops.torch_ops import TorchOps
+from penstock.types import GenerationRequest
+from tests.engine.driving import run_alone
+from tests.model.forward import all_logits
+
+VOCAB_SIZE = 61
+LENGTH = 23
+
+
+def _llama_like(rng: random.Random) -> dict[str, object]:
+    num_kv_heads = rng.choice([1, 2, 3])
+    num_heads = num_kv_heads * rng.choice([1, 2, 4])
+    return {
+        "vocab_size": VOCAB_SIZE,
+        "hidden_size": num_heads * 8,
+        "intermediate_size": rng.choice([20, 33]),
+        "num_hidden_layers": 2,
+        "num_attention_heads": num_heads,
+        "num_key_value_heads": num_kv_heads,
+        "max_position_embeddings": 64,
+        "rms_norm_eps": rng.choice([1e-6, 1e-2]),
+        "tie_word_embeddings": rng.random() < 0.5,
+        "pad_token_id": None,
+    }
+
+
+ROPES: list[dict[str, object]] = [
+    {"rope_type": "default", "rope_theta": 10_000.0},
+    {"rope_type": "default", "rope_theta": 1_000_000.0},
+    {"rope_type": "linear", "rope_theta": 10_000.0, "factor": 4.0},
+    {
+        "rope_type": "llama3",
+        "rope_theta": 500_000.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 16,
+    },
+    {
+        "rope_type": "yarn",
+        "rope_theta": 10_000.0,
+        "factor": 4.0,
+        "original_max_position_embeddings": 16,
+    },
+]
+
+
+def _llama(rng: random.Random) -> PreTrainedConfig:
+    biased = rng.random() < 0.3
+    extra = {"head_dim": 6} if rng.random() < 0.3 else {}
+    return LlamaConfig(
+        **_llama_like(rng),
+        attention_bias=biased,
+        mlp_bias=biased,
+        rope_parameters=rng.choice(ROPES),
+        **extra,
+    )
+
+
+def _qwen2(rng: random.Random) -> PreTrainedConfig:
+    return Qwen2Config(**_llama_like(rng), rope_parameters=ROPES[1])
+
+
+def _mistral(rng: random.Random) -> PreTrainedConfig:
+    return MistralConfig(**_llama_like(rng), sliding_window=None)
+
+
+def _gpt_neo(rng: random.Random) -> PreTrainedConfig:
+    pattern = rng.choice([["global", "local"], ["local"], ["global"]])
+    return GPTNeoConfig(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=24,
+        num_heads=rng.choice([1, 3]),
+        num_layers=2,
+        attention_types=[[pattern, 2 // len(pattern)]],
+        window_size=rng.choice([3, 7, 50]),
+        intermediate_size=rng.choice([None, 31]),
+        max_position_embeddings=64,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+
+
+def _pair(
+    config: PreTrainedConfig, seed: int, ops: Ops | None = None
+) -> tuple[torch.nn.Module, Family]:
+    torch.manual_seed(seed)
+    reference = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    for parameter in reference.parameters():  # norms and biases too
+        torch.nn.init.normal_(parameter, std=0.3)
+    weights = reference.state_dict()
+    description = json.loads(config.to_json_string(use_diff=False))
+    if config.tie_word_embeddings:
+        weights.pop("lm_head.weight")  # as transformers saves it
+    family = FAMILIES[config.model_type].load(
+        description, weights, ops or TorchOps(), torch.float32
+    )
+    return reference, family
+
+
+@pytest.mark.parametrize("make", [_llama, _gpt_neo])
+def test_kernels_compute_what_the_reference_computes(make) -> None:
+    chosen = choose_ops(num_threads=2)
+    if chosen.ops.name != "kernel":
+        pytest.skip(chosen.reason)
+    config = make(random.Random(1))
+    _, reference = _pair(config, 1)
+    _, family = _pair(config, 1, chosen.ops)
+    token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
+
+    logits = all_logits(family, token_ids)
+
+    torch.testing.assert_close(logits, all_logits(reference, token_ids), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("make", [_llama, _qwen2, _mistral, _gpt_neo])
+@pytest.mark.parametrize("seed", range(20))
+def test_logits_are_those_of_transformers(make, seed: int) -> None:
+    config = make(random.Random(seed))
+    reference, family = _pair(config, seed)
+    token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
+
+    logits = all_logits(family, token_ids)
+
+    with torch.inference_mode():
+        expected = reference(torch.tensor([token_ids])).logits[0]
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+    assert family.num_parameters == reference.num_parameters()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}},
+            "'dynamic' are not supported",
+        ),
+        ({"sliding_window": 16}, "sliding window of 16 tokens is not supported"),
+        ({"hidden_act": "mish"}, "hidden_act='mish' is not supported"),
+        ({"num_key_value_heads": 3}, "4 heads cannot share 3 heads"),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(change, message: str) -> None:
+    config = LlamaConfig(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=32,
+        num_attention_heads=4,
+        num_hidden_layers=1,
+        max_position_embeddings=64,
+    ).to_dict()
+
+    with pytest.raises(UnsupportedModel, match=message):
+        FAMILIES["llama"].load(config | change, {}, TorchOps(), torch.float32)
+
+
+def test_weights_nobody_asked_for_are_refused() -> None:
+    config = _gpt_neo(random.Random(0))
+    reference = AutoModelForCausalLM.from_config(config)
+    weights = reference.state_dict() | {"transformer.h.0.surprise.weight": torch.zeros(1)}
+
+    with pytest.raises(UnsupportedModel, match=r"such as h\.0\.surprise\.weight"):
+        FAMILIES["gpt_neo"].load(config.to_dict(), weights, TorchOps(), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def stories260k(shared_data: Path) -> LoadedModel:
+    return load_model(
+        shared_data / "weights" / "stories260K", model_id="stories260K", ops=TorchOps()
+    )
+
+
+@pytest.fixture(scope="module")
+def published(shared_data: Path) -> dict[str, Any]:
+    path = shared_data / "conformance/generation/stories260K_greedy.json"
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_stories260k_writes_its_published_text(
+    stories260k: LoadedModel, published: dict[str, Any]
+) -> None:
+    beginning_of_text = (1,)
+    request = GenerationRequest(
+        request_id="r",
+        prompt=beginning_of_text,
+        model="stories260K",
+        strategy="greedy",
+        max_new_tokens=200,
+    )
+
+    assert run_alone(stories260k, request).texts == [published["text"]]
+
+
+def test_stories260k_counts_prompt_tokens_as_published(
+    stories260k: LoadedModel, published: dict[str, Any]
+) -> None:
+    for prompt, num_tokens in published["prompt_token_counts"].items():
+        assert len(stories260k.tokenizer.encode(prompt)) == num_tokens

@@ -1,0 +1,178 @@
+"""Settings: which source wins, the old names, and every problem at once."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from penstock.engine.config import EngineConfig
+from penstock.errors import ConfigError
+from penstock.settings import Settings, effective_settings, load_settings
+
+OLD_NAMES = {
+    "MODEL_NAME": ("model", "m", "m"),
+    "APP_MODEL_NAME": ("model", "m", "m"),
+    "APP_MAX_LENGTH": ("max_length", "77", 77),
+    "APP_TEMPERATURE": ("temperature", "0.3", 0.3),
+    "APP_HOST": ("host", "127.0.0.9", "127.0.0.9"),
+    "APP_PORT": ("port", "81", 81),
+    "PORT": ("port", "82", 82),
+}
+OWN_NAMES = {
+    "PENSTOCK_MODELS": ("models", "a, b,,c", ("a", "b", "c")),
+    "PENSTOCK_CORS_ORIGINS": ("cors_origins", "http://a,null", ("http://a", "null")),
+    "PENSTOCK_DATA_DIR": ("data_dir", "/x", Path("/x")),
+    "PENSTOCK_THREADS": ("threads", "3", 3),
+    "PENSTOCK_PORT": ("port", "83", 83),
+}
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and an environment without our names."""
+    for name in os.environ:
+        if name.startswith("PENSTOCK_") or name in OLD_NAMES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PENSTOCK_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def source_of(name: str, **options: object) -> str:
+    return next(s.source for s in effective_settings(**options) if s.name == name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [*OLD_NAMES, *OWN_NAMES])
+def test_every_name_in_the_environment_reaches_its_setting(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, text, value = (OLD_NAMES | OWN_NAMES)[name]
+    monkeypatch.setenv(name, text)
+
+    assert getattr(load_settings(), setting) == value
+    assert source_of(setting) == "environment"
+
+
+def test_flag_beats_environment_beats_dotenv_beats_file_beats_default(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = nowhere / "penstock.toml"
+    found = []
+    found.append((load_settings().port, source_of("port")))
+    file.write_text("port = 1\n")
+    found.append((load_settings(config_file=file).port, source_of("port", config_file=file)))
+    (nowhere / ".env").write_text("APP_PORT=2\nUNRELATED=x\n")
+    found.append((load_settings(config_file=file).port, source_of("port", config_file=file)))
+    monkeypatch.setenv("PORT", "3")
+    found.append((load_settings(config_file=file).port, source_of("port", config_file=file)))
+    monkeypatch.setenv("PENSTOCK_PORT", "4")
+    found.append((load_settings(config_file=file).port, source_of("port", config_file=file)))
+    flags = {"port": 5}
+    found.append((load_settings(flags, config_file=file).port, source_of("port", flags=flags)))
+
+    assert found == [
+        (8000, "default"),
+        (1, str(file)),
+        (2, ".env"),
+        (3, "environment"),
+        (4, "environment"),
+        (5, "flag"),
+    ]
+
+
+def test_a_flag_that_was_not_given_changes_nothing() -> None:
+    assert load_settings({"port": None, "models": None}) == load_settings()
+
+
+def test_groups_are_reached_by_nesting(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = nowhere / "penstock.toml"
+    file.write_text("[limits]\nmax_in_flight = 3\ndrain_seconds = 1\n")
+    monkeypatch.setenv("PENSTOCK_LIMITS__MAX_IN_FLIGHT", "5")
+
+    settings = load_settings({"engine.max_sequences": 2}, config_file=file)
+
+    assert settings.limits.max_in_flight == 5
+    assert settings.limits.drain_seconds == 1
+    assert settings.engine.max_sequences == 2
+    assert source_of("limits.drain_seconds", config_file=file) == str(file)
+
+
+def test_every_problem_is_told_at_once_with_where_it_came_from(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = nowhere / "penstock.toml"
+    file.write_text("hosst = 'x'\n[limits]\nmax_body_bytes = 1\n")
+    monkeypatch.setenv("PENSTOCK_PROT", "1")
+    monkeypatch.setenv("APP_PORT", "many")
+    (nowhere / ".env").write_text("PENSTOCK_THREADS=0\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(config_file=file)
+
+    assert str(caught.value) == (
+        "PENSTOCK_PROT in the environment is not a setting. Did you mean PENSTOCK_PORT? "
+        f"hosst in {file} is not a setting. "
+        "port (environment): Input should be a valid integer, unable to parse string as an "
+        "integer. "
+        "threads (.env): Input should be greater than or equal to 1. "
+        f"limits.max_body_bytes ({file}): Input should be greater than or equal to 1024. "
+        "`penstock config show` lists every setting."
+    )
+
+
+@pytest.mark.parametrize("text", ["port = ", "[limits\n", "\x00"])
+def test_a_config_file_that_is_not_toml_is_named(nowhere: Path, text: str) -> None:
+    file = nowhere / "penstock.toml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigError, match=f"{file} is not valid TOML"):
+        load_settings(config_file=file)
+
+
+def test_a_config_file_that_was_named_must_exist(nowhere: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_settings(config_file=nowhere / "absent.toml")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_listening_beyond_this_machine_without_sign_in_must_be_meant(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="PENSTOCK_INSECURE_NO_AUTH"):
+        load_settings({"host": host})
+
+    monkeypatch.setenv("PENSTOCK_INSECURE_NO_AUTH", "true")
+    assert load_settings({"host": host}).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
+def test_loopback_needs_no_consent(host: str) -> None:
+    assert load_settings({"host": host}).host == host
+
+
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUGGINGFACE_TOKEN", "hf_verysecret")
+
+    shown = repr(effective_settings()) + repr(load_settings())
+
+    assert "hf_verysecret" not in shown
+    assert load_settings().hf_token is not None
+    assert source_of("hf_token") == "environment"
+
+
+def test_the_default_model_is_loaded_first_and_each_once() -> None:
+    settings = Settings(model="b", models=("a", "b", "c"))
+
+    assert settings.preload == ("b", "a", "c")
+
+
+def test_the_engines_defaults_are_the_settings_defaults() -> None:
+    ours, engines = Settings().engine, EngineConfig()
+
+    assert ours.max_batch_tokens == engines.max_batch_tokens
+    assert ours.max_sequences == engines.max_sequences
+    assert ours.cache_mib * 2**20 == engines.cache_bytes
+
+
+def test_every_setting_has_a_description() -> None:
+    assert all(setting.description.endswith(".") for setting in effective_settings())
