@@ -98,3 +98,11 @@ def fake() -> Iterator[FakeServer]:
 @pytest.fixture
 def page(open_page: OpenPage, server: str) -> Playground:
     return open_page(server)
+
+
+@pytest.fixture
+def slow_page(open_page: OpenPage, fake: FakeServer) -> Playground:
+    """A page on which text arrives for ten seconds: the real model may end before a hand moves."""
+    fake.script.text = " word" * 400
+    fake.script.seconds_per_token = 0.025
+    return open_page(fake.url)

@@ -63,7 +63,8 @@ def test_python_posts_what_the_page_posted(written: tuple[Playground, str]) -> N
 
     posted = json.loads(ran.stderr)
     assert isinstance(posted.pop("seed"), int)
-    assert {**posted, "stream": True} == page.requests[0]
+    for_the_screen = {"stream": True, "logprobs": 8}
+    assert posted | for_the_screen == page.requests[0]
 
 
 def test_the_command_line_writes_the_text_on_the_screen(written: tuple[Playground, str]) -> None:

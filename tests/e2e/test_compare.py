@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.conftest import OpenPage
+from tests.e2e.fake_server import FakeServer
 from tests.e2e.playground import Playground, expect
 
 PROMPT = "Once upon a time there was a miller who"
@@ -32,8 +33,9 @@ def test_four_strategies_write_at_once_from_one_request(open_page: OpenPage, ser
     assert all("20 tok" in bars for bars in page.page.locator(".bars").all_text_contents())
 
 
-def test_stop_all_stops_every_column(open_page: OpenPage, server: str) -> None:
-    page = compare(open_page, server, 400)
+def test_stop_all_stops_every_column(open_page: OpenPage, fake: FakeServer) -> None:
+    fake.script.text = " word" * 400
+    page = compare(open_page, fake.url, 400)
     page.press("Compare")
     expect(page.page.locator(".column-text").first).not_to_be_empty()
     page.press("Stop all")

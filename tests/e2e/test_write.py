@@ -22,7 +22,8 @@ def test_a_prompt_goes_on_as_text_with_its_figures(page: Playground) -> None:
     assert page.page.locator(".continuation").text_content() == text.removeprefix(PROMPT)
 
 
-def test_stop_in_the_middle_keeps_what_has_arrived(page: Playground) -> None:
+def test_stop_in_the_middle_keeps_what_has_arrived(slow_page: Playground) -> None:
+    page = slow_page
     page.set_length(400)
     page.write(PROMPT)
     page.press("Generate")
@@ -34,6 +35,21 @@ def test_stop_in_the_middle_keeps_what_has_arrived(page: Playground) -> None:
 
     assert page.text == text
     assert len(text) > len(PROMPT)
+
+
+def test_escape_stops_the_real_model(page: Playground) -> None:
+    page.set_length(480)
+    for _ in range(10):  # it writes so fast, and ends where it likes, that a try may come too late
+        page.write(PROMPT)
+        page.press("Generate")
+        page.await_text_after(PROMPT)
+        page.page.keyboard.press("Escape")
+        page.await_end()
+        if "Stopped" in page.status.inner_text():
+            break
+
+    expect(page.status).to_contain_text("Stopped")
+    assert len(page.text) > len(PROMPT)
 
 
 def test_undo_again_and_redo_walk_a_tree_that_forgets_nothing(page: Playground) -> None:
@@ -135,7 +151,8 @@ def test_a_reload_finds_everything(page: Playground) -> None:
     assert page.text == PROMPT
 
 
-def test_text_that_is_arriving_while_the_page_is_left_is_kept(page: Playground) -> None:
+def test_text_that_is_arriving_while_the_page_is_left_is_kept(slow_page: Playground) -> None:
+    page = slow_page
     page.set_length(400)
     page.write(PROMPT)
     page.press("Generate")
@@ -212,7 +229,8 @@ def test_what_is_typed_right_after_opening_the_palette_goes_into_it(page: Playgr
     assert focused_class == "palette-query"
 
 
-def test_everything_is_done_from_the_keyboard(page: Playground) -> None:
+def test_everything_is_done_from_the_keyboard(slow_page: Playground) -> None:
+    page = slow_page
     keyboard = page.page.keyboard
     page.set_length(300)
     page.pad.focus()

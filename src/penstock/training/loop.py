@@ -22,6 +22,7 @@ from penstock.training.corpus import Corpus
 from penstock.training.curve import draw_loss_curve
 from penstock.training.interrupts import Interrupted, caught_signals
 from penstock.training.network import (
+    bfloat16_next_token_loss,
     build_model,
     next_token_loss,
     positions_from,
@@ -217,8 +218,10 @@ def start_training(recipe: Recipe, corpus: Corpus, reporter: Reporter) -> Traini
         log=RunLog(recipe.output_dir / "log.jsonl"),
         reporter=reporter,
     )
+    if recipe.bf16:
+        training.loss_of = bfloat16_next_token_loss
     if recipe.compile:
-        training.loss_of = torch.compile(next_token_loss, dynamic=False)
+        training.loss_of = torch.compile(training.loss_of, dynamic=False)
     checkpoint = latest_checkpoint(recipe.output_dir)
     if checkpoint is not None:
         training.restore(restore_checkpoint(checkpoint, model, training.optimizers))

@@ -75,6 +75,12 @@ def next_token_loss(model: nn.Module, rows: Tensor, positions: Tensor) -> Tensor
     return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
 
 
+def bfloat16_next_token_loss(model: nn.Module, rows: Tensor, positions: Tensor) -> Tensor:
+    """Return the same loss with the matrix products in bfloat16, twice as fast where AMX is."""
+    with torch.autocast("cpu", torch.bfloat16):
+        return next_token_loss(model, rows, positions)
+
+
 def positions_from(first: int, block_size: int) -> Tensor:
     """Return (1, block_size) positions; a first one above zero trains the later positions too."""
     return torch.arange(first, first + block_size)[None]

@@ -1,7 +1,7 @@
 """The optimisers: AdamW for all weights, or Muon for the hidden matrices and AdamW for the rest.
 
 Muon steps along the nearest orthogonal matrix of the averaged gradient (Newton-Schulz iteration);
-it runs in float32 and in batches of equal shapes, which is what a CPU likes. Knows no checkpoints.
+it runs in batches of equal shapes, which is what a CPU likes. Knows no checkpoints.
 """
 
 from collections import defaultdict
@@ -21,9 +21,16 @@ class Muon(Optimizer):
     """Momentum, made orthogonal, with the step size matched to AdamW's (0.2 per element)."""
 
     def __init__(
-        self, params: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float
+        self,
+        params: Iterable[nn.Parameter],
+        *,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._dtype = dtype  # of the iteration; the weights and their momentum stay as they are
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -35,7 +42,8 @@ class Muon(Optimizer):
                     update = self._averaged(param, group["momentum"])
                     by_shape[_wide(update).shape].append((param, update))
             for pairs in by_shape.values():
-                _apply(pairs, lr=group["lr"], weight_decay=group["weight_decay"])
+                steps = orthogonalized(_stacked(pairs).to(self._dtype))
+                _apply(pairs, steps, lr=group["lr"], weight_decay=group["weight_decay"])
 
     def _averaged(self, param: nn.Parameter, momentum: float) -> Tensor:
         assert param.grad is not None
@@ -71,6 +79,7 @@ def build_optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
         lr=recipe.muon_learning_rate,
         momentum=0.95,
         weight_decay=recipe.weight_decay,
+        dtype=torch.bfloat16 if recipe.bf16 else torch.float32,
     )
     return [muon, _adamw(tables, vectors, recipe)]
 
@@ -95,8 +104,13 @@ def _wide(matrix: Tensor) -> Tensor:
     return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
 
 
-def _apply(pairs: list[tuple[nn.Parameter, Tensor]], *, lr: float, weight_decay: float) -> None:
-    steps = orthogonalized(torch.stack([_wide(update) for _, update in pairs]))
+def _stacked(pairs: list[tuple[nn.Parameter, Tensor]]) -> Tensor:
+    return torch.stack([_wide(update) for _, update in pairs])
+
+
+def _apply(
+    pairs: list[tuple[nn.Parameter, Tensor]], steps: Tensor, *, lr: float, weight_decay: float
+) -> None:
     for (param, update), step in zip(pairs, steps, strict=True):
         turned = step if _wide(update).shape == update.shape else step.mT
         param.mul_(1 - lr * weight_decay)

@@ -78,6 +78,7 @@ class Recipe(_Section):
 
     gradient_checkpointing: bool = False
     fp16: bool = False
+    bf16: bool = False  # multiply in bfloat16, keep weights and their updates in float32
     compile: bool = False
     threads: Positive | None = None
 

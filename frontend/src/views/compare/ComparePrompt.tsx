@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { useApp } from "../../app";
+import { lastLineHolder } from "../last_line";
 
 export function ComparePrompt(): JSX.Element {
   const { comparing } = useApp();
@@ -9,7 +10,7 @@ export function ComparePrompt(): JSX.Element {
   return (
     <div class="compare-prompt">
       <div class="drawn" aria-hidden="true">
-        {`${prompt}\u200b`}
+        {prompt + lastLineHolder(prompt)}
       </div>
       <textarea
         class="field visible"

@@ -8,6 +8,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { useApp } from "../../app";
 import { seamOf } from "../../state/writing";
+import { lastLineHolder } from "../last_line";
 import { SeamHandle } from "./SeamHandle";
 import { Tokens } from "./Tokens";
 
@@ -19,17 +20,19 @@ export function Pad(): JSX.Element {
   const field = useRef<HTMLTextAreaElement>(null);
   const prompt = useRef<HTMLSpanElement>(null);
   const continuation = useRef<HTMLSpanElement>(null);
+  const lastLine = useRef<HTMLSpanElement>(null);
   const isComposing = useRef(false);
 
   useEffect(
     () =>
       effect(() => {
         const tree = writing.tree.value;
-        if (!field.current || !prompt.current || !continuation.current) return;
+        if (!field.current || !prompt.current || !continuation.current || !lastLine.current) return;
         const keepEnd = followEnd(field.current);
         const seam = seamOf(tree);
         setText(prompt.current, tree.text.slice(0, seam));
         setText(continuation.current, tree.text.slice(seam));
+        setText(lastLine.current, lastLineHolder(tree.text));
         if (!isComposing.current) setValue(field.current, tree.text);
         keepEnd();
       }),
@@ -41,8 +44,7 @@ export function Pad(): JSX.Element {
       <div class="drawn" aria-hidden="true">
         <span class="prompt" ref={prompt} />
         <span class="continuation" ref={continuation} />
-        {/* A last empty line has no height without something in it. */}
-        {"\u200b"}
+        <span ref={lastLine} />
       </div>
       <textarea
         ref={field}

@@ -36,7 +36,9 @@ class ChosenTokenAnswer(TokenAnswer):
     """A chosen token and its most probable rivals."""
 
     top: list[TokenAnswer]
-    stages: list[StageAnswer] | None = Field(None, description="With `trace`.")
+    stages: list[StageAnswer] | None = Field(
+        None, description="With `trace`.", exclude_if=lambda stages: stages is None
+    )
 
 
 class SequenceAnswer(Answer):

@@ -131,7 +131,7 @@ def _token_event(output: TokensAdded) -> dict[str, Any]:
         "token_ids": output.token_ids,
     }
     if output.logprobs:
-        event["logprobs"] = [_chosen(c).model_dump(exclude_none=True) for c in output.logprobs]
+        event["logprobs"] = [_chosen(c).model_dump() for c in output.logprobs]
     return event
 
 
