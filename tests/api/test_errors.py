@@ -74,7 +74,7 @@ RANGES = [
      "N is a whole number from 1 on."),
     ("temprature", "1",
      "temprature is not a field of this request. Remove it, or see /docs for the fields."),
-    ("hidden", "1", "hidden is not a field of this request. Remove it, or see /docs for the fields."),
+    ("hide", "1", "hide is not a field of this request. Remove it, or see /docs for the fields."),
 ]  # fmt: skip
 
 BODIES = [
