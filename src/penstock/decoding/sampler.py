@@ -12,7 +12,8 @@ from torch import Tensor
 
 from penstock.decoding.processors import PENALTIES, TEMPERATURE, has_quick_way, process
 from penstock.decoding.processors.interface import Row
-from penstock.decoding.strategies.interface import Argmax, Draw, Need, Top
+from penstock.decoding.randomness import gumbels
+from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Need, Top
 from penstock.decoding.trace import TracedStage, trace_row
 
 NEGATIVE_INFINITY = float("-inf")
@@ -27,6 +28,7 @@ class Question:
     row: Row
     need: Need
     uniforms: tuple[float, ...] = ()  # one number in [0, 1) per stream of a `Draw`
+    noise_key: int = 0  # what the random numbers of a `DrawDistinct` are made from
     num_logprobs: int | None = None  # report the model's own log-probabilities beside the answer
     num_traced: int | None = None  # report every step of the chain, each with so many candidates
 
@@ -35,12 +37,14 @@ class Question:
 class Answer:
     """The tokens a need asked for.
 
-    `logprobs` are after processing, and only for `Top`; `surprises`, in bits, are those of what
-    was drawn among what could be, and only for a `Draw` whose parameters want them.
+    `logprobs` are after processing for `Top` and `DrawDistinct`, which has `keys` too, and before
+    it for a `Draw` that is scored; else there are none. `surprises`, in bits, are those of what was
+    drawn among what could be, and only where the parameters want them.
     """
 
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...] = ()
+    keys: tuple[float, ...] = ()
     surprises: tuple[float, ...] = ()
     report: "Report | None" = None
 
@@ -63,7 +67,7 @@ def answer(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
             rows = logits if len(mine) == len(questions) else logits[mine]
             answers |= zip(mine, answer_kind(rows, [questions[i] for i in mine]), strict=True)
     reports = _reports(logits, questions, answers)
-    return [_with_report(answers[i], reports.get(i)) for i in range(len(questions))]
+    return [_with_report(answers[i], reports.get(i), q) for i, q in enumerate(questions)]
 
 
 def _kind(question: Question) -> type[Need]:
@@ -87,6 +91,23 @@ def _top(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     values, token_ids = _greatest(scores, max(counts))
     rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
     return [Answer(tuple(ids[:n]), tuple(logprobs[:n])) for ids, logprobs, n in rows]
+
+
+def _draw_distinct(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+    """Draw without replacement: what has the greatest score with Gumbel noise added to it.
+
+    The chain works on log-probabilities here, as it does in transformers' beam sampling.
+    """
+    scores = process(logits.log_softmax(dim=-1), [q.row for q in questions])
+    noise = gumbels([q.noise_key for q in questions], scores.shape[-1])
+    counts = [
+        min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, DrawDistinct)
+    ]
+    keys, token_ids = _greatest(scores + torch.from_numpy(noise).to(scores.device), max(counts))
+    logprobs = scores.gather(1, token_ids)
+    rows = zip(token_ids.tolist(), logprobs.tolist(), keys.tolist(), counts, strict=True)
+    answers = [Answer(tuple(i[:n]), tuple(p[:n]), tuple(k[:n])) for i, p, k, n in rows]
+    return [_with_surprises(a, scores[i], questions[i]) for i, a in enumerate(answers)]
 
 
 def _draw(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
@@ -184,10 +205,14 @@ def _invert(
         chosen = token_ids[row_of].gather(1, chosen)
     drawn = iter(chosen.squeeze(1).tolist())
     answers = [Answer(tuple(next(drawn) for _ in q.uniforms)) for q in questions]
-    return [
-        replace(a, surprises=_surprises(scores[i], a.token_ids)) if q.row.params.mirostat else a
-        for i, (a, q) in enumerate(zip(answers, questions, strict=True))
-    ]
+    return [_with_surprises(a, scores[i], questions[i]) for i, a in enumerate(answers)]
+
+
+def _with_surprises(answer: Answer, scores: Tensor, question: Question) -> Answer:
+    """The answer, with how surprising its tokens are where Mirostat wants to know."""
+    if not question.row.params.mirostat:
+        return answer
+    return replace(answer, surprises=_surprises(scores, answer.token_ids))
 
 
 def _surprises(scores: Tensor, drawn: Sequence[int]) -> tuple[float, ...]:
@@ -200,7 +225,7 @@ def _reports(
     logits: Tensor, questions: Sequence[Question], answers: dict[int, Answer]
 ) -> dict[int, Report]:
     """The model's own log-probabilities for the rows that asked for them."""
-    asked = [i for i, q in enumerate(questions) if _is_reported(q)]
+    asked = [i for i, q in enumerate(questions) if _is_reported(q) or _is_scored(q)]
     if not asked:
         return {}
     logprobs = logits[asked].log_softmax(dim=-1)
@@ -221,19 +246,27 @@ def _is_reported(question: Question) -> bool:
     return question.num_logprobs is not None or question.num_traced is not None
 
 
+def _is_scored(question: Question) -> bool:
+    return isinstance(question.need, Draw) and question.need.is_scored
+
+
 def _stages(logits: Tensor, question: Question) -> tuple[TracedStage, ...]:
     if question.num_traced is None:
         return ()
-    is_drawn = isinstance(question.need, Draw)
+    is_drawn = isinstance(question.need, Draw | DrawDistinct)
     return trace_row(logits, question.row, filters=is_drawn, num_candidates=question.num_traced)
 
 
-def _with_report(answer: Answer, report: Report | None) -> Answer:
-    return answer if report is None else replace(answer, report=report)
+def _with_report(answer: Answer, report: Report | None, question: Question) -> Answer:
+    if report is None:
+        return answer
+    logprobs = report.chosen if _is_scored(question) else answer.logprobs
+    return replace(answer, logprobs=logprobs, report=report if _is_reported(question) else None)
 
 
 ANSWERS: tuple[tuple[type[Need], Callable[[Tensor, list[Question]], list[Answer]]], ...] = (
     (Argmax, _argmax),
     (Draw, _draw),
     (Top, _top),
+    (DrawDistinct, _draw_distinct),
 )

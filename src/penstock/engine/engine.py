@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from torch import Tensor
 
@@ -73,10 +74,11 @@ class Engine:
             outputs += self._mark_planned(plan)
             completing = [p for p in plan if p.completes]
             scored = [(p, p.scored) for p in plan if p.scored]
+            num_outputs = sum(p.num_outputs for p in plan)
             logits = self._runner.run(plan, self._blocks.take_copies())
             self._num_steps += 1
-            _score_prompts(scored, logits[len(completing) :])
-            outputs += self._advance(completing, logits[: len(completing)])
+            _score_prompts(scored, logits[num_outputs:])
+            outputs += self._advance(completing, logits[:num_outputs])
         return outputs
 
     def stats(self) -> EngineStats:
@@ -113,10 +115,11 @@ class Engine:
         """Answer what was asked of the logits and let the strategies decide."""
         if not completing:
             return []
-        questions = [p.request.question(p.sequence) for p in completing]
-        answers = answer(logits, questions)
-        for planned, its_answer in zip(completing, answers, strict=True):
-            planned.request.receive(planned.sequence, its_answer)
+        questions = [p.request.questions(p.sequence) for p in completing]
+        answers = iter(answer(logits, [q for qs in questions for q in qs]))
+        for planned, its_questions in zip(completing, questions, strict=True):
+            its_answers = list(islice(answers, len(its_questions)))
+            planned.request.receive(planned.sequence, its_answers)
         now = self._clock()
         outputs: list[EngineOutput] = []
         for request in {id(p.request): p.request for p in completing}.values():

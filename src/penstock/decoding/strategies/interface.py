@@ -19,9 +19,13 @@ class Argmax:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One token per stream, drawn at random, keyed by the request's seed, stream and position."""
+    """One token per stream, drawn at random, keyed by the request's seed, stream and position.
+
+    With `is_scored`, each comes with the model's own log-probability, before any processing.
+    """
 
     streams: tuple[int, ...]
+    is_scored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,22 @@ class Top:
     count: int
 
 
-Need = Argmax | Draw | Top
+@dataclass(frozen=True, slots=True)
+class DrawDistinct:
+    """`count` different tokens, drawn one after the other without replacement, first drawn first.
+
+    Each comes with a key: its log-probability and a random number of its own, distributed as
+    Gumbel's. The tokens with the greatest keys are such a draw, also among several sequences, each
+    with a number of its own added to its keys (Kool, van Hoof and Welling 2019). No filter leaves
+    fewer than `min_kept` tokens.
+    """
+
+    count: int
+    stream: int
+    min_kept: int = 1
+
+
+Need = Argmax | Draw | Top | DrawDistinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +59,8 @@ class StepResult:
 
     sequence_id: int
     token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]  # empty unless the need was `Top`
+    logprobs: tuple[float, ...] = ()  # after processing, unless the need says otherwise
+    keys: tuple[float, ...] = ()  # for `DrawDistinct`
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +69,19 @@ class Append:
 
     sequence_id: int
     token_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A live sequence may go on like this, after what was appended: the next step shall check it.
+
+    As many guesses as there is room for are computed together with the last token. After each that
+    is exactly what the sequence's need comes to there, it has a further result, as if the guess had
+    been appended. All of this step's results are to be appended, or the sequence to be dropped.
+    """
+
+    sequence_id: int
+    token_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +121,7 @@ class Agree:
     token_ids: tuple[int, ...]
 
 
-Action = Append | Fork | Drop | Agree | Finish
+Action = Append | Guess | Fork | Drop | Agree | Finish
 
 
 class StopRule(Protocol):
@@ -110,6 +143,7 @@ class StrategyInput:
     num_sequences: int
     eos_token_ids: frozenset[int]
     stop: StopRule
+    prompt_token_ids: tuple[int, ...] = ()
 
 
 class Strategy(Protocol):
@@ -128,8 +162,19 @@ class Strategy(Protocol):
 
     def __init__(self, given: StrategyInput) -> None: ...
 
+    @classmethod
+    def max_texts(cls, params: DecodingParams) -> int | None:
+        """How many texts can be returned with these parameters; `None` is any number."""
+
+    @classmethod
+    def max_live_sequences(cls, params: DecodingParams, num_texts: int) -> int:
+        """How many sequences may be alive at once when `num_texts` are returned."""
+
     def need(self, sequence_id: int) -> Need:
         """What this strategy wants from the next logits of a live sequence."""
 
     def decide(self, results: Sequence[StepResult]) -> list[Action]:
-        """Act on one result per live sequence. Forks are carried out before all other actions."""
+        """Act on one result per live sequence, and one more, in order, after each right guess.
+
+        Forks are carried out before all other actions.
+        """
