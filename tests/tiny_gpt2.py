@@ -9,6 +9,7 @@ from tokenizers import decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from penstock.model.families.gpt2 import GPT2
+from penstock.model.families.interface import Family
 from penstock.model.loading import LoadedModel
 from penstock.ops.interface import Ops
 from penstock.ops.torch_ops import TorchOps
@@ -26,14 +27,18 @@ class TinyModel:
     model: LoadedModel
 
 
-def byte_tokenizer() -> Tokenizer:
-    """One token per byte after the end token, so every text and every broken character occurs."""
+def byte_tokenizer(*more_specials: str) -> Tokenizer:
+    """One token per byte after the end token, so every text and every broken character occurs.
+
+    More special tokens come after the bytes.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocab = {"<|endoftext|>": EOS} | {char: i + 1 for i, char in enumerate(alphabet)}
+    tokens = ("<|endoftext|>", *alphabet, *more_specials)
+    vocab = {token: i for i, token in enumerate(tokens)}
     backend = tokenizers.Tokenizer(models.BPE(vocab=vocab, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens(["<|endoftext|>"])
+    backend.add_special_tokens(["<|endoftext|>", *more_specials])
     return Tokenizer(backend, frozenset({EOS}))
 
 
@@ -56,12 +61,12 @@ def tiny_model(seed: int = 0, *, context_length: int = 128, ops: Ops | None = No
     return TinyModel(reference, loaded(family, "tiny"))
 
 
-def loaded(family: GPT2, model_id: str) -> LoadedModel:
-    """A family as a loaded model with the byte tokenizer."""
+def loaded(family: Family, model_id: str, tokenizer: Tokenizer | None = None) -> LoadedModel:
+    """A family as a loaded model with the byte tokenizer, or with the one given."""
     return LoadedModel(
         model_id=model_id,
         family=family,
-        tokenizer=byte_tokenizer(),
+        tokenizer=tokenizer or byte_tokenizer(),
         context_length=family.context_length,
         vocab_size=family.vocab_size,
         num_parameters=family.num_parameters,

@@ -41,6 +41,7 @@ def test_the_answer_has_every_field_of_the_contract(client: TestClient) -> None:
         "prompt": "Once upon a time",
         "rendered_prompt": "Once upon a time",
         "model": "penstock-tiny",
+        "continues_prompt": True,
         "strategy": "sampling",
         "parameters": {
             "type": "nucleus_sampling",
@@ -73,9 +74,9 @@ def test_the_answer_has_every_field_of_the_contract(client: TestClient) -> None:
 
 
 TRANSCRIPT = """\
-data: {"event":"start","id":ID,"model":"penstock-tiny","strategy":"greedy","parameters":\
-{"type":"greedy","max_new_tokens":2},"unused_parameters":[],"seed":42,"rendered_prompt":\
-"Once upon a time","usage":{"prompt_tokens":4},"num_sequences":1}
+data: {"event":"start","id":ID,"model":"penstock-tiny","continues_prompt":true,"strategy":\
+"greedy","parameters":{"type":"greedy","max_new_tokens":2},"unused_parameters":[],"seed":42,\
+"rendered_prompt":"Once upon a time","usage":{"prompt_tokens":4},"num_sequences":1}
 
 data: {"event":"token","index":0,"text":" there","token_ids":[0],"logprobs":[{"token":" there",\
 "token_id":0,"logprob":-0.25,"top":[{"token":" there","token_id":0,"logprob":-1.0}]}]}
@@ -87,8 +88,8 @@ data: {"event":"finish","index":0,"finish_reason":"length","tokens":2,"score":nu
 "text":" there was"}
 
 data: {"event":"done","id":ID,"generated_text":"Once upon a time there was","prompt":\
-"Once upon a time","rendered_prompt":"Once upon a time","model":"penstock-tiny","strategy":\
-"greedy","parameters":{"type":"greedy","max_new_tokens":2},"unused_parameters":[],"seed":42,\
+"Once upon a time","rendered_prompt":"Once upon a time","model":"penstock-tiny",\
+"continues_prompt":true,"strategy":"greedy","parameters":{"type":"greedy","max_new_tokens":2},"unused_parameters":[],"seed":42,\
 "sequences":[{"text":" there was","finish_reason":"length","tokens":2,"score":null,"logprobs":\
 [{"token":" there","token_id":0,"logprob":-0.25,"top":[{"token":" there","token_id":0,\
 "logprob":-1.0}]},{"token":" was","token_id":1,"logprob":-0.25,"top":[{"token":" there",\

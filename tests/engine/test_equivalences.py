@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,13 +16,17 @@ from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
+from penstock.model.loading import LoadedModel
 from penstock.types import DecodingParams, FinishReason, GenerationRequest
 from tests.engine.driving import Result, run_all, run_alone
 from tests.tiny_gpt2 import VOCAB_SIZE, tiny_model
+from tests.tiny_t5 import tiny_t5
 
 TINY = tiny_model(7)
+MODELS = {"gpt2": TINY.model, "t5": tiny_t5(7).model}
 ROOMY = EngineConfig(num_blocks=400)
 
+every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 few_examples = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -81,41 +86,49 @@ def _essence(result: Result) -> object:
     ]
 
 
+@every_model
 @few_examples
 @given(st.lists(generation_requests(), min_size=2, max_size=6), st.integers(0, 3))
-def test_batched_is_alone(requests: list[GenerationRequest], arrive_every: int) -> None:
+def test_batched_is_alone(
+    model: LoadedModel, requests: list[GenerationRequest], arrive_every: int
+) -> None:
     requests = _numbered(requests)
 
-    together = run_all(TINY.model, requests, ROOMY, arrive_every=arrive_every)
+    together = run_all(model, requests, ROOMY, arrive_every=arrive_every)
 
-    alone = [run_alone(TINY.model, request, ROOMY) for request in requests]
+    alone = [run_alone(model, request, ROOMY) for request in requests]
     assert [_essence(r) for r in together] == [_essence(r) for r in alone]
 
 
+@every_model
 @few_examples
 @given(generation_requests(), st.integers(1, 16))
-def test_a_chunked_prompt_is_a_whole_prompt(request: GenerationRequest, budget: int) -> None:
-    chunked = run_alone(TINY.model, request, EngineConfig(num_blocks=400, max_batch_tokens=budget))
+def test_a_chunked_prompt_is_a_whole_prompt(
+    model: LoadedModel, request: GenerationRequest, budget: int
+) -> None:
+    chunked = run_alone(model, request, EngineConfig(num_blocks=400, max_batch_tokens=budget))
 
-    assert _essence(chunked) == _essence(run_alone(TINY.model, request, ROOMY))
+    assert _essence(chunked) == _essence(run_alone(model, request, ROOMY))
 
 
+@every_model
 @few_examples
 @given(st.lists(generation_requests(), min_size=2, max_size=5))
-def test_preempted_is_undisturbed(requests: list[GenerationRequest]) -> None:
+def test_preempted_is_undisturbed(model: LoadedModel, requests: list[GenerationRequest]) -> None:
     requests = _numbered(requests)
     cramped = EngineConfig(num_blocks=25, block_size=16, max_batch_tokens=32)
 
-    together = run_all(TINY.model, requests, cramped)
+    together = run_all(model, requests, cramped)
 
-    alone = [run_alone(TINY.model, request, ROOMY) for request in requests]
+    alone = [run_alone(model, request, ROOMY) for request in requests]
     assert [_essence(r) for r in together] == [_essence(r) for r in alone]
 
 
+@every_model
 @few_examples
 @given(generation_requests())
-def test_streamed_is_not_streamed(request: GenerationRequest) -> None:
-    result = run_alone(TINY.model, request, ROOMY)
+def test_streamed_is_not_streamed(model: LoadedModel, request: GenerationRequest) -> None:
+    result = run_alone(model, request, ROOMY)
 
     for index, sequence in result.sequences.items():
         pieces = result.pieces.get(index, [])
@@ -127,10 +140,11 @@ def test_streamed_is_not_streamed(request: GenerationRequest) -> None:
             piece.text.encode()  # never half a character
 
 
+@every_model
 @few_examples
 @given(generation_requests())
-def test_a_replay_is_the_first_run(request: GenerationRequest) -> None:
-    first, again = (run_alone(TINY.model, request, ROOMY) for _ in range(2))
+def test_a_replay_is_the_first_run(model: LoadedModel, request: GenerationRequest) -> None:
+    first, again = (run_alone(model, request, ROOMY) for _ in range(2))
 
     assert (again.started, again.pieces, again.sequences) == (
         first.started,
@@ -139,10 +153,15 @@ def test_a_replay_is_the_first_run(request: GenerationRequest) -> None:
     )
 
 
+@every_model
 @few_examples
 @given(prompts, st.integers(1, 30), st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0]), st.booleans())
 def test_a_beam_of_one_is_greedy(
-    prompt: tuple[int, ...], max_new_tokens: int, length_penalty: float, early_stopping: bool
+    model: LoadedModel,
+    prompt: tuple[int, ...],
+    max_new_tokens: int,
+    length_penalty: float,
+    early_stopping: bool,
 ) -> None:
     beam = GenerationRequest(
         request_id="r",
@@ -162,19 +181,20 @@ def test_a_beam_of_one_is_greedy(
         max_new_tokens=max_new_tokens,
     )
 
-    assert run_alone(TINY.model, beam).token_ids == run_alone(TINY.model, greedy).token_ids
+    assert run_alone(model, beam).token_ids == run_alone(model, greedy).token_ids
 
 
+@every_model
 @few_examples
 @given(st.lists(generation_requests(), min_size=1, max_size=5), st.data())
 def test_cancelled_requests_leave_no_block_behind(
-    requests: list[GenerationRequest], data: st.DataObject
+    model: LoadedModel, requests: list[GenerationRequest], data: st.DataObject
 ) -> None:
     requests = _numbered(requests)
-    engine = Engine(TINY.model, ROOMY)
+    engine = Engine(model, ROOMY)
     results = {request.request_id: Result() for request in requests}
     for request in requests:
-        engine.add(prepare(request, TINY.model))
+        engine.add(prepare(request, model))
 
     victims = data.draw(st.sets(st.sampled_from([r.request_id for r in requests])))
     for _ in range(data.draw(st.integers(0, 5))):

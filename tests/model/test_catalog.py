@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.errors import ModelNotFound, UnsupportedModel
-from penstock.model.catalog import CATALOG, find, find_configured, refuse_unloadable
+from penstock.errors import ModelNotFound
+from penstock.model.catalog import CATALOG, NATIVE_FAMILIES, find, find_configured
 from tests.model.folders import tiny_config, write_model
 
 
@@ -149,12 +149,8 @@ def test_a_folder_whose_name_cannot_be_an_id_is_refused(tmp_path: Path, name: st
         find_configured(str(tmp_path / name))
 
 
-def test_what_cannot_be_loaded_says_so_before_it_is_fetched() -> None:
-    limited = {entry.id for entry in CATALOG if entry.limitation is not None}
-
-    assert limited == {"flan-t5-small", "flan-t5-base", "t5-large"}
-    with pytest.raises(UnsupportedModel, match=r"does not load t5 models yet.*gpt2"):
-        refuse_unloadable(find("flan-t5-small"))
+def test_every_model_of_the_catalog_is_of_a_family_of_ours() -> None:
+    assert {entry.family for entry in CATALOG} <= NATIVE_FAMILIES
 
 
 @pytest.mark.slow
@@ -177,3 +173,24 @@ def test_the_number_of_parameters_is_that_of_the_published_configuration(
 
     assert find(model_id).num_parameters == model.num_parameters()
     assert find(model_id).memory_bytes == 4 * model.num_parameters()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model_id", "changes"),
+    [
+        ("t5-small", {}),
+        ("t5-base", {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12}),
+        ("t5-large", {"d_model": 1024, "d_ff": 4096, "num_layers": 24, "num_heads": 16}),
+    ],
+)
+def test_a_t5_has_the_published_number_of_parameters(
+    model_id: str, changes: dict[str, int]
+) -> None:
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    with torch.device("meta"):
+        model = T5ForConditionalGeneration(T5Config(**changes))
+
+    assert find(model_id).num_parameters == model.num_parameters()

@@ -74,7 +74,6 @@ def describe(entry: "CatalogEntry", access: "HubAccess") -> dict[str, Any]:
     return known | {
         "disk_bytes": entry.disk_bytes,
         "memory_bytes": entry.memory_bytes,
-        "limitation": entry.limitation,
         "local": folder is not None,
         "folder": None if folder is None else str(folder),
     }
@@ -97,7 +96,7 @@ def _place(description: dict[str, Any]) -> str:
         return "built in"
     if description["local"]:
         return "here"
-    return "not supported yet" if description["limitation"] else "on the hub"
+    return "on the hub"
 
 
 def _shown(value: object) -> str:

@@ -27,6 +27,7 @@ from penstock.engine.outputs import LogprobTree, ReturnedSequence
 from penstock.engine.prepare import PreparedRequest
 from penstock.engine.prompt_scores import PromptScores
 from penstock.engine.sequence import Sequence as EngineSequence
+from penstock.engine.sequence import Source
 from penstock.engine.stopwatch import Stopwatch
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
@@ -60,22 +61,24 @@ class ActiveRequest:
                 prompt_token_ids=prepared.prompt_token_ids,
             )
         )
-        prompt = list(prepared.prompt_token_ids)
-        self._sequences = {0: EngineSequence(0, prompt, num_prompt=len(prompt))}
+        first = prepared.first_token_ids
+        self._sequences = {
+            0: EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
+        }
         self._prompt_scores: PromptScores | None = None
         if request.prompt_logprobs is not None:
             self._prompt_scores = PromptScores(
-                self.request_id, tuple(prompt), request.prompt_logprobs, tokenizer
+                self.request_id, first, request.prompt_logprobs, tokenizer
             )
             self._sequences[0].scores_from = 0
         self._results: dict[int, list[StepResult]] = {}
         self._surprises: dict[tuple[int, int], float] = {}  # of sequence and token, this step
-        self._logprobs = LogprobTree(tokenizer)
+        self._logprobs = LogprobTree(tokenizer, first)
         self._returned = [
             ReturnedSequence(
                 request_id=request.request_id,
                 index=index,
-                detokenizer=IncrementalDetokenizer(tokenizer, prepared.prompt_token_ids),
+                detokenizer=IncrementalDetokenizer(tokenizer, first),
                 cutter=StopStringCutter(request.stop),
                 logprobs=self._logprobs,
             )
@@ -128,6 +131,7 @@ class ActiveRequest:
             row=Row(
                 params=self._prepared.request.params,
                 token_ids=sequence.token_ids[: sequence.num_prompt + position],
+                source_token_ids=self._prepared.source_token_ids,
                 num_generated=position,
                 min_new_tokens=self._prepared.request.min_new_tokens,
                 eos_token_ids=self._prepared.stopping.eos_token_ids,
@@ -230,3 +234,8 @@ class ActiveRequest:
         child.total_surprise = parent.total_surprise + surprise
         blocks.fork(parent, child)
         self._sequences[fork.child_id] = child
+
+
+def _source(prepared: PreparedRequest) -> Source | None:
+    token_ids = prepared.source_token_ids
+    return None if token_ids is None else Source(token_ids)

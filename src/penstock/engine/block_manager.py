@@ -1,6 +1,6 @@
 """Who owns which block of the KV cache. Counts references; never touches the tensors."""
 
-from penstock.engine.sequence import Sequence
+from penstock.engine.sequence import Sequence, Source
 
 
 class BlockManager:
@@ -32,8 +32,12 @@ class BlockManager:
         """
         num_new = self.blocks_for(sequence.num_computed + num_tokens) - len(sequence.block_table)
         must_copy = self._next_write_is_shared(sequence)
-        if max(0, num_new) + must_copy > len(self._free):
+        num_source = self._num_source_blocks(sequence.source)
+        if max(0, num_new) + must_copy + num_source > len(self._free):
             return False
+        if sequence.source is not None and not sequence.holds_source:
+            sequence.source.block_table += [self._take() for _ in range(num_source)]
+            self._hold_source(sequence)
         if must_copy:
             self._own_last_block(sequence)
         sequence.block_table += [self._take() for _ in range(num_new)]
@@ -45,6 +49,9 @@ class BlockManager:
             self._num_references[block] += 1
         child.block_table = list(parent.block_table)
         child.num_computed = parent.num_computed
+        if parent.holds_source:
+            child.source = parent.source
+            self._hold_source(child)
 
     def truncate(self, sequence: Sequence, num_tokens: int) -> None:
         """Forget what is computed beyond `num_tokens`; blocks that hold nothing else are freed."""
@@ -62,6 +69,7 @@ class BlockManager:
             self._release(block)
         sequence.block_table = []
         sequence.num_computed = 0
+        self._let_go_of_source(sequence)
 
     def take_copies(self) -> list[tuple[int, int]]:
         """The block copies (source, destination) to carry out before the next step, in order."""
@@ -80,6 +88,28 @@ class BlockManager:
         self._copies.append((shared, own))
         self._release(shared)
         sequence.block_table[index] = own
+
+    def _num_source_blocks(self, source: Source | None) -> int:
+        """How many blocks a source still lacks: none once any sequence holds it."""
+        return 0 if source is None or source.num_holders else self.blocks_for(len(source.token_ids))
+
+    def _hold_source(self, sequence: Sequence) -> None:
+        assert sequence.source is not None
+        sequence.holds_source = True
+        sequence.source.num_holders += 1
+
+    def _let_go_of_source(self, sequence: Sequence) -> None:
+        """The last to let go frees the blocks; what was encoded is lost."""
+        source = sequence.source
+        if source is None or not sequence.holds_source:
+            return
+        sequence.holds_source = False
+        source.num_holders -= 1
+        if source.num_holders == 0:
+            for block in source.block_table:
+                self._release(block)
+            source.block_table = []
+            source.is_encoded = False
 
     def _take(self) -> int:
         block = self._free.pop()

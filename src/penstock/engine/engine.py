@@ -91,8 +91,9 @@ class Engine:
         )
 
     def _check_fits(self, prepared: PreparedRequest) -> None:
-        num_tokens = len(prepared.prompt_token_ids) + prepared.stopping.max_new_tokens
+        num_tokens = len(prepared.first_token_ids) + prepared.stopping.max_new_tokens
         needed = prepared.max_live_sequences * self._blocks.blocks_for(num_tokens)
+        needed += self._blocks.blocks_for(len(prepared.source_token_ids or ()))
         if needed > self._blocks.num_blocks:
             raise InvalidParameter(
                 f"{prepared.max_live_sequences} sequences of {num_tokens} tokens need {needed} "

@@ -1,7 +1,7 @@
 """From chosen tokens to what a client sees: text in whole characters, cut at stop strings."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from penstock.decoding.sampler import Report
 from penstock.decoding.strategies.interface import Finish
@@ -18,16 +18,20 @@ from penstock.types import (
     TokensAdded,
 )
 
+SPACE = tuple(b" ")
+
 
 class LogprobTree:
     """Log-probabilities by the path of tokens that leads to them, shared by all forks of a request.
 
     A token's probabilities depend on what came before it and on nothing else, so beams that are
-    forked, dropped or finished need no bookkeeping.
+    forked, dropped or finished need no bookkeeping. A token is shown as the text shows it: one
+    that a tokenizer begins a text with, after `first` without any, loses its space.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, first: Sequence[int]) -> None:
         self._tokenizer = tokenizer
+        self._loses_space = tokenizer.strips_leading_space and self._has_no_text(first)
         self._nodes: dict[tuple[int, int], int] = {}  # (parent node, token id) → node; root is 0
         self._logprobs: dict[int, ChosenLogprob] = {}
         self._choices: dict[int, ChosenLogprob] = {}  # by the node they were made at
@@ -35,11 +39,12 @@ class LogprobTree:
     def record(self, path: Sequence[int], token_ids: Sequence[int], report: Report) -> None:
         """Remember the probabilities of `token_ids` after the generated tokens `path`."""
         parent = self._node(path)
-        top = self._named(report.top)
-        stages = tuple(self._stage(stage) for stage in report.stages)
+        named = self._named_at_start if self._is_start(path) else self._named
+        top = tuple(named(*pair) for pair in report.top)
+        stages = tuple(_stage(stage, named) for stage in report.stages)
         for token_id, logprob in zip(token_ids, report.chosen, strict=True):
             node = self._nodes.setdefault((parent, token_id), len(self._nodes) + 1)
-            chosen = ChosenLogprob(named(self._tokenizer, token_id, logprob), top, stages)
+            chosen = ChosenLogprob(named(token_id, logprob), top, stages)
             self._logprobs[node] = self._choices[parent] = chosen
 
     def along(self, path: Sequence[int], start: int = 0) -> tuple[ChosenLogprob, ...]:
@@ -56,23 +61,35 @@ class LogprobTree:
         """The choice that was made after `path`, whatever became of it."""
         return self._choices.get(self._node(path)) if self._choices else None
 
-    def _named(self, pairs: Iterable[tuple[int, float]]) -> tuple[TokenLogprob, ...]:
-        return tuple(named(self._tokenizer, *pair) for pair in pairs)
+    def _is_start(self, path: Sequence[int]) -> bool:
+        return self._loses_space and self._has_no_text(path)
 
-    def _stage(self, stage: TracedStage) -> Stage:
-        return Stage(
-            name=stage.name,
-            num_kept=stage.num_kept,
-            mass_kept=stage.mass_kept,
-            entropy_bits=stage.entropy_bits,
-            top=self._named(stage.top),
-        )
+    def _has_no_text(self, token_ids: Iterable[int]) -> bool:
+        return not any(map(self._tokenizer.token_bytes, token_ids))
+
+    def _named(self, token_id: int, logprob: float) -> TokenLogprob:
+        return named(self._tokenizer, token_id, logprob)
+
+    def _named_at_start(self, token_id: int, logprob: float) -> TokenLogprob:
+        token = self._named(token_id, logprob)
+        utf8 = token.utf8[1:] if token.utf8[:1] == SPACE else token.utf8
+        return replace(token, token=token.token.removeprefix(" "), utf8=utf8)
 
     def _node(self, path: Sequence[int]) -> int:
         node = 0
         for token_id in path:
             node = self._nodes[node, token_id]
         return node
+
+
+def _stage(stage: TracedStage, named: Callable[[int, float], TokenLogprob]) -> Stage:
+    return Stage(
+        name=stage.name,
+        num_kept=stage.num_kept,
+        mass_kept=stage.mass_kept,
+        entropy_bits=stage.entropy_bits,
+        top=tuple(named(*pair) for pair in stage.top),
+    )
 
 
 def named(tokenizer: Tokenizer, token_id: int, logprob: float) -> TokenLogprob:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
+from penstock.engine.limits import room_after_prompt, room_beside_source
 from penstock.engine.wording import in_token_ids
 from penstock.errors import InvalidParameter, PromptTooLong
 from penstock.model.loading import LoadedModel
@@ -25,6 +26,19 @@ class PreparedRequest:
     prompt_token_ids: tuple[int, ...]
     stopping: Stopping
     seed: int
+    decoder_start_token_id: int | None = None
+
+    @property
+    def source_token_ids(self) -> tuple[int, ...] | None:
+        """What an encoder reads: the prompt, in an encoder-decoder."""
+        return None if self.decoder_start_token_id is None else self.prompt_token_ids
+
+    @property
+    def first_token_ids(self) -> tuple[int, ...]:
+        """What every sequence begins with: the prompt, or the decoder's start."""
+        if self.decoder_start_token_id is None:
+            return self.prompt_token_ids
+        return (self.decoder_start_token_id,)
 
     @property
     def max_live_sequences(self) -> int:
@@ -38,7 +52,7 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     """Tokenize the prompt and settle every limit, or say what does not fit."""
     _check_strategy(request)
     token_ids = _prompt_token_ids(request, model)
-    max_new_tokens = _max_new_tokens(request, len(token_ids), model.context_length)
+    max_new_tokens = _max_new_tokens(request, len(token_ids), model)
     if request.min_new_tokens > max_new_tokens:
         raise InvalidParameter(
             f"min_new_tokens={request.min_new_tokens} is more than the {max_new_tokens} tokens "
@@ -56,6 +70,7 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     return PreparedRequest(
         request=replace(request, params=in_token_ids(request.params, model)),
         prompt_token_ids=token_ids,
+        decoder_start_token_id=model.decoder_start_token_id,
         stopping=stopping,
         seed=seed,
     )
@@ -104,34 +119,14 @@ def _refuse_hopeless_length(prompt: str, model: LoadedModel) -> None:
         )
 
 
-def _max_new_tokens(request: GenerationRequest, num_prompt: int, context_length: int) -> int:
-    """How many tokens may be written; `max_new_tokens` wins over `max_length`."""
-    if request.max_new_tokens is not None:
-        name, total = "max_new_tokens", num_prompt + request.max_new_tokens
-    else:
-        name, total = "max_length", request.max_length
-    most = context_length if request.max_new_tokens == 0 else context_length - 1
-    if num_prompt > most:
-        raise PromptTooLong(
-            f"The prompt has {num_prompt} tokens; the context of {request.model} is "
-            f"{context_length}.",
-            f"Shorten the prompt by at least {num_prompt - most} tokens.",
-            param="prompt",
+def _max_new_tokens(request: GenerationRequest, num_prompt: int, model: LoadedModel) -> int:
+    if model.decoder_start_token_id is None:
+        return room_after_prompt(request, num_prompt, model.context_length)
+    if request.prompt_logprobs is not None:
+        raise InvalidParameter(
+            f"{model.model_id} reads a prompt with an encoder and never predicts it, so the "
+            "prompt's tokens have no log-probabilities.",
+            "Leave prompt_logprobs out, or choose a model that continues its prompt.",
+            param="prompt_logprobs",
         )
-    if total > context_length:
-        room = context_length - num_prompt
-        best = room if name == "max_new_tokens" else context_length
-        raise PromptTooLong(
-            f"{num_prompt} prompt tokens and {name}={getattr(request, name)} do not fit the "
-            f"context of {request.model}, {context_length} tokens.",
-            f"Set {name} to {best} or less.",
-            param=name,
-        )
-    if name == "max_length" and total <= num_prompt:
-        raise PromptTooLong(
-            f"The prompt has {num_prompt} tokens and max_length={request.max_length} counts them, "
-            "so nothing can be written.",
-            f"Set max_length to more than {num_prompt}, or use max_new_tokens.",
-            param="max_length",
-        )
-    return total - num_prompt
+    return room_beside_source(request, num_prompt, model.context_length)

@@ -127,14 +127,14 @@ class Scheduler(Generic[R]):
 
     def _admit(self, budget: int) -> list[Planned[R]]:
         plan: list[Planned[R]] = []
-        while budget and self._waiting and self._has_room_for(self._waiting[0]):
+        while budget > 0 and self._waiting and self._has_room_for(self._waiting[0]):
             request = self._waiting[0]
             admitted = self._plan_first_step(request, budget)
             if not admitted:
                 break
             self._running.append(self._waiting.popleft())
             plan += admitted
-            budget -= sum(p.num_tokens for p in admitted)
+            budget -= sum(p.num_tokens for p in admitted) + _num_to_encode(admitted)
         return plan
 
     def _has_room_for(self, request: R) -> bool:
@@ -151,3 +151,12 @@ class Scheduler(Generic[R]):
             plan.append(Planned(request, sequence, num_tokens))
             budget -= num_tokens
         return plan
+
+
+def _num_to_encode(plan: Iterable[Planned[R]]) -> int:
+    """The tokens of the sources that are encoded for this plan.
+
+    A source is encoded whole, beyond the budget if it must be; then nothing more is admitted.
+    """
+    sources = {id(p.sequence.source): p.sequence.source for p in plan}
+    return sum(len(s.token_ids) for s in sources.values() if s is not None and not s.is_encoded)

@@ -1,7 +1,24 @@
-"""A sequence: the engine's mutable view of one line of tokens. Holds no tensors."""
+"""A sequence: the engine's mutable view of one line of tokens, and the source it answers.
+
+Holds no tensors.
+"""
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """What an encoder reads for all sequences of a request, and where that lies in the KV cache.
+
+    It is encoded once and kept for as long as any sequence holds blocks. Blocks and holders are
+    changed by `BlockManager` only.
+    """
+
+    token_ids: tuple[int, ...]
+    block_table: list[int] = field(default_factory=list)
+    num_holders: int = 0
+    is_encoded: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +39,8 @@ class Sequence:
     block_table: list[int] = field(default_factory=list)
     total_surprise: float = 0.0  # bits: of all tokens generated, when each was drawn
     scores_from: int | None = None  # from this position on the logits of the prompt are wanted
+    source: Source | None = None  # of an encoder-decoder
+    holds_source: bool = False  # has a share in the source's blocks
 
     @property
     def num_pending(self) -> int:

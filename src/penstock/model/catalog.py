@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from penstock.errors import ModelNotFound, UnsupportedModel
+from penstock.errors import ModelNotFound
 from penstock.model.folder import CONFIG_FILE, read_config
 
 DEFAULT_REVISION = "main"
 # The keys of `families.FAMILIES`, told without torch; a test compares them.
-LOADABLE_FAMILIES = frozenset({"gpt2", "gpt_neo", "llama", "mistral", "qwen2"})
+NATIVE_FAMILIES = frozenset({"gpt2", "gpt_neo", "llama", "mistral", "mt5", "qwen2", "t5"})
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _NAME = re.compile(rf"(?P<name>{_PART}(?:/{_PART})?)(?:@(?P<revision>[0-9A-Za-z._-]{{1,64}}))?")
 
@@ -48,22 +48,6 @@ class CatalogEntry:
     def memory_bytes(self) -> int | None:
         """What the weights take as fp32; half of it as bf16."""
         return None if self.num_parameters is None else self.num_parameters * 4
-
-    @property
-    def limitation(self) -> str | None:
-        """Why this model cannot be loaded, if it is known beforehand."""
-        if self.family in LOADABLE_FAMILIES or self.family == "unknown":
-            return None
-        return f"Penstock does not load {self.family} models yet."
-
-
-def refuse_unloadable(entry: CatalogEntry) -> None:
-    """Say before any download that a model of this family cannot be loaded."""
-    if entry.limitation is not None:
-        raise UnsupportedModel(
-            f"{entry.id}: {entry.limitation}",
-            f"Supported families: {', '.join(sorted(LOADABLE_FAMILIES))}.",
-        )
 
 
 CATALOG: tuple[CatalogEntry, ...] = (
@@ -162,6 +146,26 @@ CATALOG: tuple[CatalogEntry, ...] = (
         num_parameters=2_651_307_520,
         context_length=2048,
         hub_id="EleutherAI/gpt-neo-2.7B",
+    ),
+    CatalogEntry(
+        id="t5-small",
+        label="T5 Small",
+        family="t5",
+        description="The original text-to-text encoder-decoder in its smallest size.",
+        licence="Apache-2.0",
+        num_parameters=60_506_624,
+        context_length=512,
+        hub_id="google-t5/t5-small",
+    ),
+    CatalogEntry(
+        id="t5-base",
+        label="T5 Base",
+        family="t5",
+        description="T5 in its second size: translates and summarises when told to.",
+        licence="Apache-2.0",
+        num_parameters=222_903_552,
+        context_length=512,
+        hub_id="google-t5/t5-base",
     ),
     CatalogEntry(
         id="flan-t5-small",

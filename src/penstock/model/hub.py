@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from penstock.errors import ModelUnavailable
-from penstock.model.catalog import CatalogEntry, refuse_unloadable
+from penstock.model.catalog import CatalogEntry
 from penstock.model.folder import check_files, is_complete
 from penstock.model.hub_cache import HubAccess, hub_access
 from penstock.model.hub_progress import DownloadProgress, Progress
@@ -54,7 +54,6 @@ def download(
         folder = next(_places(entry, access))
         check_files(folder)
         return folder
-    refuse_unloadable(entry)
     if access.offline:
         raise ModelUnavailable(
             f"{entry.id} is not on this machine, and HF_HUB_OFFLINE forbids fetching it.",

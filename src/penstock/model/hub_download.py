@@ -14,7 +14,8 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
 from penstock import __version__
 from penstock.errors import ModelUnavailable, UnsupportedModel
-from penstock.model.catalog import LOADABLE_FAMILIES, CatalogEntry
+from penstock.model.bridged_types import refuse_unknown
+from penstock.model.catalog import CatalogEntry
 from penstock.model.folder import (
     CONFIG_FILE,
     INDEX_FILE,
@@ -133,12 +134,7 @@ def _size_and_digest(sibling: Any) -> tuple[int, str]:
 
 def _check_loadable(snapshot: Path) -> None:
     """Refuse by its configuration, before the weights, what could not be loaded anyway."""
-    model_type = read_config(snapshot)["model_type"]
-    if model_type not in LOADABLE_FAMILIES:
-        raise UnsupportedModel(
-            f"Penstock does not load models of the type {model_type!r} yet.",
-            f"Supported types: {', '.join(sorted(LOADABLE_FAMILIES))}.",
-        )
+    refuse_unknown(read_config(snapshot)["model_type"])
 
 
 def _check_disk(entry: CatalogEntry, num_bytes: int, folder: Path) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from penstock.errors import UnsupportedModel
+from penstock.model.bridged_types import refuse_unknown
 from penstock.model.checkpoint import read_weights
 from penstock.model.families import FAMILIES
-from penstock.model.families.interface import Family
+from penstock.model.families.interface import EncoderDecoder, Family
 from penstock.model.folder import read_config
 from penstock.ops.interface import Ops
 from penstock.text.chat_templates import FALLBACK_TEMPLATE, ChatTemplate
@@ -41,6 +43,12 @@ class LoadedModel:
     load_seconds: float
     chat_template: ChatTemplate = FALLBACK_TEMPLATE
 
+    @property
+    def decoder_start_token_id(self) -> int | None:
+        """What a text begins with after the prompt was encoded; `None` where it continues it."""
+        family = self.family
+        return family.decoder_start_token_id if isinstance(family, EncoderDecoder) else None
+
 
 def load_model(
     folder: Path,
@@ -54,14 +62,14 @@ def load_model(
     """Load a folder; `progress` hears of each stage as it begins."""
     started = time.perf_counter()
     config = read_config(folder)
-    family_class = _family_class(config)
+    refuse_unknown(config["model_type"])
     progress("tokenizer")
     tokenizer = Tokenizer.from_folder(folder)
     progress("weights")
     weights = read_weights(folder)
     progress("layout")
     on_device = {name: tensor.to(device) for name, tensor in weights.items()}
-    family = family_class.load(config, on_device, ops, STORES[dtype])
+    family = _load_family(config, on_device, ops, STORES[dtype])
     _check_vocabulary(tokenizer, family)
     loaded = LoadedModel(
         model_id=model_id,
@@ -82,14 +90,18 @@ def load_model(
     return loaded
 
 
-def _family_class(config: Mapping[str, Any]) -> type[Family]:
-    model_type = config["model_type"]
-    if model_type not in FAMILIES:
-        raise UnsupportedModel(
-            f"Penstock does not load models of the type {model_type!r} yet.",
-            f"Supported types: {', '.join(sorted(FAMILIES))}.",
-        )
-    return FAMILIES[model_type]
+def _load_family(
+    config: Mapping[str, Any], weights: Mapping[str, Tensor], ops: Ops, store: torch.dtype
+) -> Family:
+    """Our own implementation of the architecture, or transformers' where there is none."""
+    native = FAMILIES.get(config["model_type"])
+    if native is not None:
+        return native.load(config, weights, ops, store)
+    from penstock.model.families.transformers_bridge import (  # noqa: PLC0415  # slow to import
+        load_bridged,
+    )
+
+    return load_bridged(config, weights, ops, store)
 
 
 def _check_vocabulary(tokenizer: Tokenizer, family: Family) -> None:

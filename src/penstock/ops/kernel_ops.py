@@ -155,7 +155,10 @@ class KernelOps(TorchOps):
         cache: tuple[Tensor, Tensor],
         batch: ForwardBatch,
         window: int | None = None,
+        distance_bias: Tensor | None = None,
     ) -> Tensor:
+        if distance_bias is not None:
+            return super().paged_attention(qkv, cache, batch, window, distance_bias)
         if window is not None and window < 1:
             raise EngineFailed(f"The kernels got a window of {window}.", "They want 1 or more.")
         queries, keys, values = qkv

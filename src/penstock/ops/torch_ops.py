@@ -1,6 +1,8 @@
 """The reference implementation of the operations, in plain PyTorch. Kept readable, kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -70,20 +72,47 @@ class TorchOps:
         cache: tuple[Tensor, Tensor],
         batch: ForwardBatch,
         window: int | None = None,
+        distance_bias: Tensor | None = None,
     ) -> Tensor:
         queries, new_keys, new_values = qkv
-        _write_to_slots(cache[0], batch.slots, new_keys)
-        _write_to_slots(cache[1], batch.slots, new_values)
+        self.store((new_keys, new_values), cache, batch.slots)
         starts = batch.query_starts.tolist()
-        contexts = [
-            _attend(
-                queries[starts[i] : starts[i + 1]],
-                _read_sequence(cache[0], batch.block_tables[i], length),
-                _read_sequence(cache[1], batch.block_tables[i], length),
-                window,
-            )
-            for i, length in enumerate(batch.context_lengths.tolist())
-        ]
+        contexts = []
+        for i, length in enumerate(batch.context_lengths.tolist()):
+            own = queries[starts[i] : starts[i + 1]]
+            positions = torch.arange(length, device=own.device)
+            mask = _causal_mask(positions, len(own), window, distance_bias)
+            keys, values = _read_sequence(cache, batch.block_tables[i], length)
+            contexts.append(_attend(own, keys, values, mask))
+        return torch.cat(contexts)
+
+    def source_attention(
+        self, queries: Tensor, cache: tuple[Tensor, Tensor], batch: ForwardBatch
+    ) -> Tensor:
+        assert batch.sources is not None
+        starts = batch.query_starts.tolist()
+        contexts = []
+        for i, length in enumerate(batch.sources.lengths.tolist()):
+            keys, values = _read_sequence(cache, batch.sources.block_tables[i], length)
+            contexts.append(_attend(queries[starts[i] : starts[i + 1]], keys, values, None))
+        return torch.cat(contexts)
+
+    def store(
+        self, keys_values: tuple[Tensor, Tensor], cache: tuple[Tensor, Tensor], slots: Tensor
+    ) -> None:
+        for part, new in zip(cache, keys_values, strict=True):
+            block_size = part.shape[2]
+            part[slots // block_size, :, slots % block_size] = new.to(part.dtype)
+
+    def attention(
+        self, qkv: tuple[Tensor, Tensor, Tensor], starts: Sequence[int], bias: Tensor
+    ) -> Tensor:
+        contexts = []
+        for start, end in pairwise(starts):
+            queries, keys, values = (part[start:end] for part in qkv)
+            length = end - start
+            keys, values = keys.transpose(0, 1), values.transpose(0, 1)
+            contexts.append(_attend(queries, keys, values, bias[:, :length, :length]))
         return torch.cat(contexts)
 
 
@@ -94,34 +123,39 @@ def _matmul_in_row_blocks(x: Tensor, weight: Tensor) -> Tensor:
     return torch.cat(blocks)[:rows] if len(blocks) > 1 else blocks[0][:rows]
 
 
-def _write_to_slots(cache: Tensor, slots: Tensor, new: Tensor) -> None:
-    """Store `new` (num_tokens, num_kv_heads, head_size) at its slots of one layer's cache."""
-    block_size = cache.shape[2]
-    cache[slots // block_size, :, slots % block_size] = new.to(cache.dtype)
+def _read_sequence(
+    cache: tuple[Tensor, Tensor], block_table: Tensor, length: int
+) -> tuple[Tensor, Tensor]:
+    """One sequence's keys and values from its blocks, each (num_kv_heads, length, head_size)."""
+    block_ids = block_table[: -(-length // cache[0].shape[2])].long()
+    keys, values = (
+        part[block_ids].transpose(0, 1).flatten(1, 2)[:, :length].float() for part in cache
+    )
+    return keys, values
 
 
-def _read_sequence(cache: Tensor, block_table: Tensor, length: int) -> Tensor:
-    """One sequence's keys or values from its blocks: (num_kv_heads, length, head_size)."""
-    num_blocks = -(-length // cache.shape[2])
-    blocks = cache[
-        block_table[:num_blocks].long()
-    ]  # (num_blocks, num_kv_heads, block_size, head_size)
-    return blocks.transpose(0, 1).flatten(1, 2)[:, :length].float()
+def _causal_mask(
+    positions: Tensor, num_queries: int, window: int | None, distance_bias: Tensor | None
+) -> Tensor:
+    """What the last queries see at `positions` (length,): truth, or what is added to the scores.
+
+    (num_queries, length), with `distance_bias` (num_heads, num_queries, length).
+    """
+    distances = positions[len(positions) - num_queries :, None] - positions
+    visible = distances >= 0
+    if window is not None:
+        visible &= distances < window
+    if distance_bias is None:
+        return visible
+    return distance_bias[:, distances.clamp_min(0)].masked_fill(~visible, float("-inf"))
 
 
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, window: int | None) -> Tensor:
-    """Causal attention of a sequence's last tokens: (num_queries, num_heads * head_size)."""
-    num_queries, num_heads, _ = queries.shape
-    group = num_heads // keys.shape[0]
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention of one sequence's queries: (num_queries, num_heads * head_size)."""
+    group = queries.shape[1] // keys.shape[0]
     if group > 1:
         keys, values = keys.repeat_interleave(group, 0), values.repeat_interleave(group, 0)
-    offset = keys.shape[1] - num_queries
-    query_positions = torch.arange(num_queries, device=keys.device)[:, None] + offset
-    key_positions = torch.arange(keys.shape[1], device=keys.device)
-    visible = key_positions <= query_positions
-    if window is not None:
-        visible &= key_positions > query_positions - window
     out = nn.functional.scaled_dot_product_attention(
-        queries.transpose(0, 1), keys, values, attn_mask=visible
+        queries.transpose(0, 1), keys, values, attn_mask=mask
     )
     return out.transpose(0, 1).flatten(1)

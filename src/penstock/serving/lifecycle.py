@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from penstock.errors import ModelUnavailable, PenstockError, UnsupportedModel
+from penstock.errors import ModelUnavailable, PenstockError
 from penstock.serving.launching import Launcher, RunningModel, ThreadLauncher
 from penstock.serving.memory import free_memory
 from penstock.serving.models import ModelCard, ModelSource, ModelState, ServedModel
@@ -114,7 +114,7 @@ class Lifecycle:
         if loaded is not None:
             loaded.used_at = time.monotonic()
             return loaded.running
-        _refuse_unloadable(card)
+        _refuse_absent(card)
         return await self._wait_for(self._load_task(card), card)
 
     async def unload(self, name: str) -> None:
@@ -255,14 +255,10 @@ class Lifecycle:
         if card.id in self._loads:
             return ModelStatus(card, ModelState.LOADING, None, None)
         state = ModelState.AVAILABLE if error is None else ModelState.FAILED
-        return ModelStatus(card, state, error or card.limitation, None)
+        return ModelStatus(card, state, error, None)
 
 
-def _refuse_unloadable(card: ModelCard) -> None:
-    if card.limitation is not None:
-        raise UnsupportedModel(
-            f"{card.id}: {card.limitation}", "See `GET /models` for those it does.", param="model"
-        )
+def _refuse_absent(card: ModelCard) -> None:
     if not card.local:
         raise ModelUnavailable(
             f"The files of {card.id} are not on this machine.",

@@ -9,7 +9,8 @@ import torch
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import PreparedRequest, prepare
-from penstock.model.folder import weight_files
+from penstock.model.catalog import NATIVE_FAMILIES
+from penstock.model.folder import read_config, weight_files
 from penstock.model.loading import LoadedModel, load_model
 from penstock.ops.choose import choose_ops
 from penstock.serving.models import HostedModel, LoadPlan, ServedModel
@@ -61,7 +62,9 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
     """Load the model in the plan's folder to be served under its id."""
     options = plan.options
     torch.set_num_threads(options.num_threads)
-    chosen = choose_ops(num_threads=options.num_threads)
+    chosen = choose_ops(
+        prefer="auto" if _is_native(plan.folder) else "torch", num_threads=options.num_threads
+    )
     loaded = load_model(plan.folder, model_id=plan.model_id, ops=chosen.ops, dtype=options.dtype)
     config = EngineConfig(
         max_batch_tokens=options.max_batch_tokens,
@@ -75,8 +78,14 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
         dtype=loaded.dtype,
         num_bytes=loaded.num_bytes,
         weights_digest=weights_digest(plan.folder),
+        continues_prompt=loaded.decoder_start_token_id is None,
     )
     return HostedModel(served, LocalEngineKit(loaded, config))
+
+
+def _is_native(folder: Path) -> bool:
+    """Whether our kernels compute the model: beside them torch would be left with one thread."""
+    return read_config(folder)["model_type"] in NATIVE_FAMILIES
 
 
 def weights_digest(folder: Path) -> str:

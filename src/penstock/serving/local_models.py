@@ -72,7 +72,6 @@ class LocalModels:
             memory_bytes=entry.memory_bytes,
             licence=entry.licence,
             local=local_folder(entry, self._access) is not None,
-            limitation=entry.limitation,
         )
 
 

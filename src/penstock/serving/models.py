@@ -39,7 +39,6 @@ class ModelCard:
     memory_bytes: int | None = None
     licence: str | None = None
     local: bool = False  # its files are here
-    limitation: str | None = None  # why it cannot be loaded, if that is known beforehand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +51,7 @@ class ServedModel:
     dtype: str
     num_bytes: int
     weights_digest: str
+    continues_prompt: bool = True  # an encoder-decoder answers it with a text of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,8 @@ class TextFormat:
         """The conversation as the model is used to see it.
 
         What a message spells is text, even where it spells a special token: a guard character
-        keeps it apart from the template's own, until the text is cut at those.
+        keeps it apart from the template's own, until the text is cut at those. A model's own
+        template has the ends that its tokenizer puts around a text; the fallback gets them here.
         """
         guard = _guard([part for m in messages for part in (m.content, m.name or "")])
         text = self.template.render(
@@ -104,7 +105,11 @@ class TextFormat:
         )
         return RenderedChat(
             text=text.replace(guard, ""),
-            token_ids=tuple(self.tokenizer.encode_marked(text, guard=guard)),
+            token_ids=tuple(
+                self.tokenizer.encode_marked(
+                    text, guard=guard, with_ends=self.template.origin == "fallback"
+                )
+            ),
             origin=self.template.origin,
             stop=self.template.stop,
         )

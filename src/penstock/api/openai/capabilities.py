@@ -71,8 +71,8 @@ def _fields(route: str) -> dict[str, Any]:
 
 
 def _model(status: ModelStatus) -> dict[str, Any]:
-    """A model that cannot be loaded answers nothing; any other answers every route."""
-    can = status.card.limitation is None and (status.card.local or status.model is not None)
+    """A model that is not here answers nothing; any other answers every route."""
+    can = status.card.local or status.model is not None
     support = "supported" if can else "refused"
     return {
         "state": status.state.value,

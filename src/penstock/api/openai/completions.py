@@ -18,7 +18,12 @@ from penstock.api.services import Services, ServicesDep
 from penstock.errors import InvalidParameter
 
 DEFAULT_MAX_TOKENS = 16
-NAMES = {"max_new_tokens": "max_tokens", "max_length": "max_tokens", "num_return_sequences": "n"}
+NAMES = {
+    "max_new_tokens": "max_tokens",
+    "max_length": "max_tokens",
+    "num_return_sequences": "n",
+    "prompt_logprobs": "echo",
+}
 
 router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"])
 

@@ -32,7 +32,7 @@ async def retrieve_model(name: str, services: ServicesDep) -> dict[str, Any]:
 
 
 def _is_usable(status: ModelStatus) -> bool:
-    return status.model is not None or (status.card.local and status.card.limitation is None)
+    return status.model is not None or status.card.local
 
 
 def _model(status: ModelStatus) -> dict[str, Any]:

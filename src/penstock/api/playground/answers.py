@@ -82,10 +82,17 @@ class GenerateAnswer(Answer):
     """The whole answer to a generation."""
 
     id: str
-    generated_text: str = Field(description="Prompt and first text, after post-processing.")
+    generated_text: str = Field(
+        description="Prompt and first text, after post-processing; of an encoder-decoder model "
+        "the text alone."
+    )
     prompt: str
     rendered_prompt: str = Field(description="What the model saw.")
     model: str
+    continues_prompt: bool = Field(
+        description="Whether the text goes on where the prompt ends; an encoder-decoder model "
+        "answers it with a text of its own."
+    )
     strategy: str
     parameters: dict[str, Any]
     unused_parameters: list[str] = Field(description="Sent, but the strategy does not use them.")

@@ -90,10 +90,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _model(status: ModelStatus) -> dict[str, Any]:
     card, loaded = status.card, status.model
-    fields = asdict(card)
-    fields.pop("limitation")  # told as the error
     return {
-        **fields,
+        **asdict(card),
         "state": status.state.value,
         "error": status.error,
         "num_parameters": loaded.num_parameters if loaded else card.num_parameters,

@@ -63,7 +63,7 @@ class Presenter:
         assert self._started is not None and self._end is not None
         sequences = [self._finished[index] for index in sorted(self._finished)]
         steps = self._postprocess(sequences)
-        whole = self._asked.prompt + sequences[0].text if sequences else self._asked.prompt
+        whole = self._opening + sequences[0].text if sequences else self._opening
         return answers.GenerateAnswer(
             **self._heading(self._started),
             generated_text=steps[-1].after if steps else whole,
@@ -74,6 +74,11 @@ class Presenter:
             timings=_timings(self._end),
             receipt=self._receipt(self._started),
         )
+
+    @property
+    def _opening(self) -> str:
+        """What the text goes on from."""
+        return self._asked.prompt if self._model.continues_prompt else ""
 
     @property
     def _reports_tokens(self) -> bool:
@@ -92,6 +97,7 @@ class Presenter:
         return {
             "id": asked.request_id,
             "model": self._model.id,
+            "continues_prompt": self._model.continues_prompt,
             "strategy": asked.strategy.id,
             "parameters": reported_parameters(asked, started.max_new_tokens),
             "unused_parameters": list(asked.unused),
@@ -102,8 +108,8 @@ class Presenter:
     def _postprocess(self, sequences: Sequence[SequenceFinished]) -> list[AppliedStep]:
         if not sequences:
             return []
-        prompt = self._asked.prompt
-        return list(apply_steps(self._asked.steps, prompt + sequences[0].text, prompt))
+        whole = self._opening + sequences[0].text
+        return list(apply_steps(self._asked.steps, whole, self._asked.prompt))
 
     def _receipt(self, started: RequestStarted) -> str:
         asked = self._asked

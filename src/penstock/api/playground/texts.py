@@ -34,13 +34,17 @@ async def generate_text(
     by_name = dict(zip(names, outcomes, strict=True))
     answer = GenerateTextAnswer(
         generated_texts={
-            name: [body.prompt + s.text for s in outcome.sequences]
+            name: [_opening(outcome) + s.text for s in outcome.sequences]
             for name, outcome in by_name.items()
             if isinstance(outcome, GenerateAnswer)
         },
         errors={name: str(e) for name, e in by_name.items() if isinstance(e, PenstockError)},
     )
     return Response(answer.model_dump_json(), media_type="application/json")
+
+
+def _opening(answer: GenerateAnswer) -> str:
+    return answer.prompt if answer.continues_prompt else ""
 
 
 def _comparison_set(services: Services) -> Sequence[str]:

@@ -15,6 +15,7 @@ class Row:
 
     params: DecodingParams
     token_ids: Sequence[int]  # prompt and generated so far
+    source_token_ids: Sequence[int] | None = None  # the prompt, where an encoder read it
     num_generated: int
     min_new_tokens: int
     eos_token_ids: frozenset[int]
@@ -25,6 +26,8 @@ class Row:
 
     @property
     def prompt_token_ids(self) -> Sequence[int]:
+        if self.source_token_ids is not None:
+            return self.source_token_ids
         return self.token_ids[: len(self.token_ids) - self.num_generated]
 
     @property

@@ -1,13 +1,13 @@
 """What a model family is: an architecture that turns packed tokens into logits."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from penstock.model.kv_cache import CacheShape, KVCache
-from penstock.ops.interface import ForwardBatch, Ops
+from penstock.ops.interface import ForwardBatch, Ops, SourceBatch
 
 
 class Family(Protocol):
@@ -27,3 +27,16 @@ class Family(Protocol):
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         """Logits (num_outputs, vocab_size), fp32, of the batch's output rows; fills the cache."""
+
+
+@runtime_checkable
+class EncoderDecoder(Family, Protocol):
+    """A family that reads the prompt with an encoder and answers it with a decoder.
+
+    `context_length` holds for what is read and for what is written, each by itself.
+    """
+
+    decoder_start_token_id: int
+
+    def encode(self, batch: SourceBatch, cache: KVCache) -> None:
+        """Read sources; leaves in the cache the keys and values that `forward` attends to."""
