@@ -6,6 +6,7 @@ Touches no engine state, so it runs on any thread.
 import secrets
 from dataclasses import dataclass, replace
 
+from penstock.decoding.constraints.compiling import Constraint, constraint_of
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.wording import in_token_ids
@@ -25,6 +26,7 @@ class PreparedRequest:
     prompt_token_ids: tuple[int, ...]
     stopping: Stopping
     seed: int
+    constraint: Constraint | None = None
 
     @property
     def max_live_sequences(self) -> int:
@@ -46,11 +48,13 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
             f"Use {max_new_tokens} or less.",
             param="min_new_tokens",
         )
+    constraint = constraint_of(request.params, model.tokenizer, model.vocab_size)
     stopping = Stopping(
         max_new_tokens=max_new_tokens,
         eos_token_ids=model.tokenizer.eos_token_ids,
         stop=tuple(text.encode() for text in request.stop),
         token_bytes=model.tokenizer.token_bytes,
+        may_stop_after=None if constraint is None else constraint.accepts,
     )
     seed = secrets.randbits(NEW_SEED_BITS) if request.seed is None else request.seed
     return PreparedRequest(
@@ -58,6 +62,7 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
         prompt_token_ids=token_ids,
         stopping=stopping,
         seed=seed,
+        constraint=constraint,
     )
 
 

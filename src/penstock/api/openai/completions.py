@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from penstock.api.disconnect import unless_disconnected
-from penstock.api.openai.asking import Asked, in_words_of, understand
+from penstock.api.openai.asking import Asked, in_words_of, in_words_of_form, understand
 from penstock.api.openai.completion_presenting import CompletionForm, CompletionPresenter
 from penstock.api.openai.fields import COMPLETION_RULES, refuse_unsupported
+from penstock.api.openai.formats import form_of
 from penstock.api.openai.generating import BuildRequest, Generations, start
 from penstock.api.openai.presenting import Heading, new_id, now, respond
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
@@ -28,7 +29,7 @@ async def create_completion(
     body: CompletionBody, request: Request, services: ServicesDep
 ) -> Response:
     """Continue one or several prompts; with `stream`, as server-sent events."""
-    with in_words_of(NAMES):
+    with in_words_of(NAMES), in_words_of_form("response_format" if body.response_format else None):
         refuse_unsupported(body, COMPLETION_RULES)
         asked = _understand(body)
         heading = Heading(new_id("cmpl"), "text_completion", now())
@@ -54,6 +55,7 @@ def _understand(body: CompletionBody) -> Asked:
         num_sequences=num_written,
         max_new_tokens=DEFAULT_MAX_TOKENS if body.max_tokens is None else body.max_tokens,
         logprobs=(body.logprobs or 0) if is_ranked else body.logprobs,
+        form=form_of(body),
     )
     return replace(asked, prompt_logprobs=body.logprobs if body.echo else None)
 

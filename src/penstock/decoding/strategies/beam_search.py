@@ -6,6 +6,7 @@ of its choices), so that the tokens are the same; see `tests/decoding/test_beam_
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import ClassVar
 
 from penstock.decoding.parameters import Parameter
@@ -25,6 +26,8 @@ from penstock.decoding.strategies.interface import (
     Top,
 )
 from penstock.types import FinishReason
+
+NO_CHANCE = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,8 @@ class BeamSearch:
                 by_id[beam.sequence_id].token_ids, by_id[beam.sequence_id].logprobs, strict=True
             )
         ]
-        scored.sort(key=lambda item: -item[0])
+        possible = [item for item in scored if item[0] > NO_CHANCE]
+        scored = sorted(possible or scored, key=lambda item: -item[0])
         return [
             Candidate(beam, token_id, score, self._given.stop.reason((*beam.token_ids, token_id)))
             for score, beam, token_id in scored[: self._num_candidates]
@@ -171,5 +175,6 @@ class BeamSearch:
         return [Agree(i, new) for i in range(self._given.num_sequences)] if new else []
 
     def _finish(self) -> list[Action]:
-        best = self._hypotheses[: self._given.num_sequences]
+        """Give out the best; where a constraint allows fewer texts than asked for, some twice."""
+        best = islice(cycle(self._hypotheses), self._given.num_sequences)
         return [Finish(i, h.token_ids, h.reason, h.score) for i, h in enumerate(best)]
