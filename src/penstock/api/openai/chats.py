@@ -1,5 +1,6 @@
 """`POST /v1/chat/completions`: the next turn of a conversation."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,20 +41,22 @@ async def create_chat_completion(
     `chat_template` in the answer says whether the conversation was put into the model's own form
     (`model`) or, for a model that has none, into a declared one (`fallback`).
     """
-    with in_words_of(_names(body)), in_words_of_form(_form_field(body)):
+    request_id = new_id("chatcmpl")
+    with in_words_of(_names(body)):
         refuse_unsupported(body, CHAT_RULES)
-        asked = _understand(body)
-        request_id = new_id("chatcmpl")
-        generations, rendered = await unless_disconnected(
-            request, _open(services, body, asked, request_id)
-        )
+        form = _form(body)
+        with in_words_of_form(_form_field(body)):
+            asked = _understand(body, form)
+            generations, rendered = await unless_disconnected(
+                request, _open(services, body, asked, request_id)
+            )
     kind = "chat.completion.chunk" if body.stream else "chat.completion"
     heading = Heading(request_id, kind, now(), {"chat_template": rendered.origin})
     presenter = ChatPresenter(with_logprobs=bool(body.logprobs), reads_calls=bool(_tools(body)))
     return await respond(request, body, generations, presenter, heading)
 
 
-def _understand(body: ChatBody) -> Asked:
+def _understand(body: ChatBody, form: Mapping[str, Any]) -> Asked:
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidParameter(
             f"top_logprobs={body.top_logprobs} is set and logprobs is not.",
@@ -65,7 +68,7 @@ def _understand(body: ChatBody) -> Asked:
         num_sequences=body.n or 1,
         max_new_tokens=_max_tokens(body),
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        form=_form(body),
+        form=form,
     )
 
 
@@ -89,10 +92,10 @@ def _form(body: ChatBody) -> dict[str, Any]:
 
 
 def _form_field(body: ChatBody) -> str | None:
-    """The client's field that says the form."""
-    if body.tools:
+    """The client's field that says the form, where it is no parameter of the catalog."""
+    if _tools(body):
         return "tools"
-    return None if body.response_format is None else "response_format"
+    return "response_format" if form_of(body) else None
 
 
 def _max_tokens(body: ChatBody) -> int | None:
