@@ -38,6 +38,9 @@ SHAPES = {
     "token_biases": "an object: token id to number, -100 to 100",
     "word_biases": "pairs: word, number",
     "start_and_factor": "a pair: tokens, factor",
+    "text": "a text",
+    "texts": "texts",
+    "json": "an object",
 }
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py. Change the code, then run: make fix -->"

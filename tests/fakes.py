@@ -14,6 +14,7 @@ from threading import Event
 from penstock.errors import ModelNotFound, PromptTooLong, UnsupportedModel
 from penstock.serving.models import HostedModel, ModelCard, ServedModel
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
+from penstock.text.tool_calls import Tool
 from penstock.types import (
     ChosenLogprob,
     EngineOutput,
@@ -213,7 +214,7 @@ class FakeKit:
         return " ".join("x" * token_id for token_id in token_ids)
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool
+        self, messages: tuple[Message, ...], add_generation_prompt: bool, tools: tuple[Tool, ...]
     ) -> RenderedChat:
         text = "\n".join(f"{m.role}: {m.content}" for m in messages)
         return RenderedChat(

@@ -17,7 +17,10 @@ export type ParameterType =
   | "alternatives"
   | "token_biases"
   | "word_biases"
-  | "start_and_factor";
+  | "start_and_factor"
+  | "text"
+  | "texts"
+  | "json";
 
 export interface Choice {
   readonly value: string;

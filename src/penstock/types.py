@@ -35,9 +35,14 @@ def _number(neutral: Any, low: float, high: float) -> Any:
     return field(default=neutral, metadata={"range": (low, high)})
 
 
-def _several(most: int, neutral: tuple[Any, ...] = ()) -> Any:
-    """At most so many entries."""
-    return field(default=neutral, metadata={"most": most})
+def _several(most: int, neutral: tuple[Any, ...] = (), *, kind: str | None = None) -> Any:
+    """At most so many entries. `kind` is the catalog's, where the type alone does not say it."""
+    return field(default=neutral, metadata={"most": most, "kind": kind})
+
+
+def _text(longest: int, *, kind: str) -> Any:
+    """A text of at most so many characters; left out, it asks for nothing."""
+    return field(default=None, metadata={"longest": longest, "kind": kind})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,12 @@ class DecodingParams:
     Every default is neutral. A word is given as text or as token ids; the engine knows only ids.
     """
 
+    # the form of the text, one of these; see `decoding/constraints`
+    json_schema: str | None = _text(65_536, kind="json")  # as JSON
+    json_object: bool = False
+    regex: str | None = _text(2_048, kind="text")
+    choice: tuple[str, ...] = _several(1_024, kind="texts")
+    grammar: str | None = _text(65_536, kind="text")  # in Lark's notation
     # particular tokens and words
     sequence_bias: tuple[tuple[Word, float], ...] = _several(256)
     logit_bias: tuple[tuple[int, float], ...] = _several(1024)  # token id, what is added
@@ -107,6 +118,9 @@ class DecodingParams:
                 check_range(name, getattr(self, name), low, high)
         for name, most in MOST.items():
             check_count(name, getattr(self, name), most)
+        for name, longest in LONGEST.items():
+            check_length(name, getattr(self, name) or "", longest)
+        check_length("choice", "".join(self.choice), LONGEST["grammar"])
         for name in ("logit_bias", "sequence_bias"):
             for _, bias in getattr(self, name):
                 check_range(name, bias, -MAX_BIAS, MAX_BIAS)
@@ -130,6 +144,10 @@ MOST: Mapping[str, int] = {
     f.name: f.metadata["most"] for f in fields(DecodingParams) if "most" in f.metadata
 }
 
+LONGEST: Mapping[str, int] = {
+    f.name: f.metadata["longest"] for f in fields(DecodingParams) if "longest" in f.metadata
+}
+
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Refuse a number outside `low`…`high`, NaN included, by name, value and range."""
@@ -144,6 +162,14 @@ def check_count(name: str, entries: Sized, most: int) -> None:
     if len(entries) > most:
         raise InvalidParameter(
             f"{name} has {len(entries)} entries.", f"Use at most {most}.", param=name
+        )
+
+
+def check_length(name: str, text: str, longest: int) -> None:
+    """Refuse a text with more characters than `longest`."""
+    if len(text) > longest:
+        raise InvalidParameter(
+            f"{name} has {len(text)} characters.", f"Use at most {longest}.", param=name
         )
 
 

@@ -1,7 +1,9 @@
 """One place for each parameter: what the code can do, the catalog tells, and everybody follows."""
 
 from penstock.api.playground.schemas import GenerationFields
-from penstock.decoding.processors import CHAIN
+from penstock.decoding.constraints.grammars import MAKERS
+from penstock.decoding.parameters.form import FORM
+from penstock.decoding.processors import CHAIN, CONSTRAINT
 from penstock.decoding.strategies import PARAMETERS
 from penstock.types import NEUTRAL
 
@@ -15,7 +17,12 @@ def test_every_processor_is_switched_by_a_parameter() -> None:
     names = [processor.name for processor in CHAIN]
 
     assert len(set(names)) == len(names)
-    assert set(names) <= PARAMETERS.keys()
+    assert set(names) - {CONSTRAINT.name} <= PARAMETERS.keys()
+
+
+def test_the_constraint_is_switched_by_each_parameter_of_the_form_and_comes_first() -> None:
+    assert {parameter.name for parameter in FORM} == MAKERS.keys() <= PARAMETERS.keys()
+    assert CHAIN[0] is CONSTRAINT
 
 
 def test_every_parameter_explains_itself() -> None:

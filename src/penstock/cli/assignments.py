@@ -11,8 +11,8 @@ from penstock.decoding.strategies import STRATEGIES
 from penstock.decoding.strategies.interface import Strategy
 from penstock.errors import InvalidParameter
 
-LISTS = {"names", "words", "alternatives"}
-AS_JSON = {"tokens", "token_biases", "word_biases", "start_and_factor"}
+LISTS = {"names", "words", "alternatives", "texts"}
+AS_JSON = {"tokens", "token_biases", "word_biases", "start_and_factor", "json"}
 YES_AND_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -54,6 +54,8 @@ def parse_value(parameter: Parameter, text: str) -> Any:
         return _parse_bool(parameter, text)
     if parameter.kind in AS_JSON:
         return _parse_json(parameter, text)
+    if parameter.kind == "text":
+        return text
     value = _parse_number(parameter, text)
     low, high = parameter.minimum, parameter.maximum
     if (low is not None and not value >= low) or (high is not None and not value <= high):

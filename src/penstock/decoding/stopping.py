@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from penstock.text.stop_strings import occurrences
 from penstock.types import FinishReason
 
 
@@ -14,6 +15,7 @@ class Stopping:
     eos_token_ids: frozenset[int]
     stop: tuple[bytes, ...]  # UTF-8; it is self-synchronising, so bytes match where characters do
     token_bytes: Callable[[int], bytes]
+    may_stop_after: Callable[[bytes], bool] | None = None  # a text that a stop string would end
 
     def reason(self, token_ids: Sequence[int]) -> FinishReason | None:
         """Why a sequence whose generated tokens are `token_ids` ends here, or `None`."""
@@ -32,6 +34,12 @@ class Stopping:
                 break
             tail = self.token_bytes(token_id) + tail
         start_of_last = len(tail) - len(last)
-        return any(
-            tail.find(stop, max(0, start_of_last - len(stop) + 1)) != -1 for stop in self.stop
+        starts = (
+            start
+            for stop in self.stop
+            for start in occurrences(tail, stop, max(0, start_of_last - len(stop) + 1))
         )
+        if self.may_stop_after is None:
+            return any(True for _ in starts)
+        text = b"".join(map(self.token_bytes, token_ids))
+        return any(self.may_stop_after(text[: len(text) - len(tail) + start]) for start in starts)

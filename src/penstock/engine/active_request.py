@@ -1,9 +1,11 @@
 """A request at work in the engine: its strategy, its live sequences and its texts in the making."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 
 from torch import Tensor
 
+from penstock.decoding.constraints.following import Follower
 from penstock.decoding.processors.interface import Row
 from penstock.decoding.randomness import coin, noise_key, uniform
 from penstock.decoding.sampler import Answer, Question
@@ -29,6 +31,7 @@ from penstock.engine.prompt_scores import PromptScores
 from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
 from penstock.engine.stopwatch import Stopwatch
+from penstock.errors import PenstockError
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
 from penstock.text.tokenizer import Tokenizer
@@ -46,7 +49,11 @@ class ActiveRequest:
     """Asks for what the strategy needs and carries out what it decides. Owned by the engine."""
 
     def __init__(
-        self, prepared: PreparedRequest, tokenizer: Tokenizer, submitted_at: float
+        self,
+        prepared: PreparedRequest,
+        tokenizer: Tokenizer,
+        submitted_at: float,
+        executor: Executor,
     ) -> None:
         request = prepared.request
         self.request_id = request.request_id
@@ -65,6 +72,10 @@ class ActiveRequest:
         self._sequences = {
             0: EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
         }
+        self._followers: dict[int, Follower] = {}  # by sequence, with a constraint
+        if prepared.constraint is not None:
+            self._followers[0] = prepared.constraint.follow(executor)
+        self._failure: PenstockError | None = None
         self._prompt_scores: PromptScores | None = None
         if request.prompt_logprobs is not None:
             self._prompt_scores = PromptScores(
@@ -79,7 +90,7 @@ class ActiveRequest:
                 request_id=request.request_id,
                 index=index,
                 detokenizer=IncrementalDetokenizer(tokenizer, first),
-                cutter=StopStringCutter(request.stop),
+                cutter=StopStringCutter(request.stop, _may_cut(prepared)),
                 logprobs=self._logprobs,
             )
             for index in range(request.num_sequences)
@@ -136,6 +147,7 @@ class ActiveRequest:
                 min_new_tokens=self._prepared.request.min_new_tokens,
                 eos_token_ids=self._prepared.stopping.eos_token_ids,
                 max_new_tokens=self._prepared.stopping.max_new_tokens,
+                allowed=self._allowed(sequence),
                 coin=coin(self._prepared.seed, sequence.id, position),
                 total_surprise=sequence.total_surprise,
                 min_kept=need.min_kept if isinstance(need, DrawDistinct) else 1,
@@ -146,6 +158,15 @@ class ActiveRequest:
             num_logprobs=self._prepared.request.logprobs,
             num_traced=self._prepared.request.trace,
         )
+
+    def _allowed(self, sequence: EngineSequence) -> Tensor | None:
+        """What the constraint allows next. Its failure is kept until the request's turn comes."""
+        follower = self._followers.get(sequence.id)
+        try:
+            return None if follower is None else follower.allowed()
+        except PenstockError as error:
+            self._failure = error
+            return None
 
     def receive(self, sequence: EngineSequence, answers: Iterable[Answer]) -> None:
         """Keep a sequence's answers until all live sequences have theirs.
@@ -172,6 +193,8 @@ class ActiveRequest:
 
     def decide(self, blocks: BlockManager) -> list[EngineOutput]:
         """Let the strategy act on its results, and carry out what it says."""
+        if self._failure is not None:
+            raise self._failure
         outputs: list[EngineOutput] = []
         if self._prompt_scores is not None:
             outputs += self._prompt_scores.take()
@@ -214,10 +237,14 @@ class ActiveRequest:
                 sequence = self._sequences[sequence_id]
                 sequence.token_ids.append(token_id)
                 sequence.total_surprise += self._surprises.get((sequence_id, token_id), 0.0)
+                if sequence_id in self._followers:
+                    self._followers[sequence_id].advance(token_id)
             case Guess(sequence_id, token_ids):
-                self._sequences[sequence_id].guess(token_ids)
+                if sequence_id not in self._followers:  # a constraint is followed token by token
+                    self._sequences[sequence_id].guess(token_ids)
             case Drop(sequence_id):
                 blocks.free(self._sequences.pop(sequence_id))
+                self._followers.pop(sequence_id, None)
             case Agree(index, token_ids):
                 return [self._returned[index].add(token_ids)]
             case Finish(index):
@@ -234,8 +261,16 @@ class ActiveRequest:
         child.total_surprise = parent.total_surprise + surprise
         blocks.fork(parent, child)
         self._sequences[fork.child_id] = child
+        if parent.id in self._followers:
+            self._followers[child.id] = self._followers[parent.id].fork(fork.token_id)
 
 
 def _source(prepared: PreparedRequest) -> Source | None:
     token_ids = prepared.source_token_ids
     return None if token_ids is None else Source(token_ids)
+
+
+def _may_cut(prepared: PreparedRequest) -> Callable[[str], bool] | None:
+    """A stop string ends a text with a constraint only where it is complete."""
+    constraint = prepared.constraint
+    return None if constraint is None else lambda text: constraint.accepts(text.encode())

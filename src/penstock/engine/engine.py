@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from torch import Tensor
@@ -15,7 +16,7 @@ from penstock.engine.metrics import EngineStats
 from penstock.engine.prepare import PreparedRequest
 from penstock.engine.runner import Runner
 from penstock.engine.scheduler import Planned, Scheduler
-from penstock.errors import EngineFailed, InvalidParameter
+from penstock.errors import EngineFailed, InvalidParameter, PenstockError
 from penstock.model.loading import LoadedModel
 from penstock.types import EngineOutput
 
@@ -50,6 +51,7 @@ class Engine:
         self._requests: dict[str, ActiveRequest] = {}
         self._cancelled: list[str] = []
         self._num_steps = 0
+        self._masks = ThreadPoolExecutor(1, thread_name_prefix="constraint")  # starts when needed
 
     @property
     def has_work(self) -> bool:
@@ -58,7 +60,7 @@ class Engine:
     def add(self, prepared: PreparedRequest) -> None:
         """Queue a request. Refuses what could never fit the cache, even alone."""
         self._check_fits(prepared)
-        request = ActiveRequest(prepared, self._model.tokenizer, self._clock())
+        request = ActiveRequest(prepared, self._model.tokenizer, self._clock(), self._masks)
         self._requests[request.request_id] = request
         self._scheduler.add(request)
 
@@ -133,6 +135,8 @@ class Engine:
         request.stopwatch.mark_token(now)
         try:
             outputs: list[EngineOutput] = [*request.decide(self._blocks)]
+        except PenstockError as error:
+            return [self._end(request, error)]
         except Exception:
             logger.exception("A strategy failed.", extra={"request_id": request.request_id})
             hint = "Try again; if it happens again, report the request id."

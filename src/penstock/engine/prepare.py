@@ -6,6 +6,7 @@ Touches no engine state, so it runs on any thread.
 import secrets
 from dataclasses import dataclass, replace
 
+from penstock.decoding.constraints.compiling import Constraint, constraint_of
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.limits import room_after_prompt, room_beside_source
@@ -26,6 +27,7 @@ class PreparedRequest:
     prompt_token_ids: tuple[int, ...]
     stopping: Stopping
     seed: int
+    constraint: Constraint | None = None
     decoder_start_token_id: int | None = None
 
     @property
@@ -60,11 +62,13 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
             f"Use {max_new_tokens} or less.",
             param="min_new_tokens",
         )
+    constraint = constraint_of(request.params, model.tokenizer, model.vocab_size)
     stopping = Stopping(
         max_new_tokens=max_new_tokens,
         eos_token_ids=model.tokenizer.eos_token_ids,
         stop=tuple(text.encode() for text in request.stop),
         token_bytes=model.tokenizer.token_bytes,
+        may_stop_after=None if constraint is None else constraint.accepts,
     )
     seed = secrets.randbits(NEW_SEED_BITS) if request.seed is None else request.seed
     return PreparedRequest(
@@ -73,6 +77,7 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
         decoder_start_token_id=model.decoder_start_token_id,
         stopping=stopping,
         seed=seed,
+        constraint=constraint,
     )
 
 

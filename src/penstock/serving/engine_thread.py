@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from penstock.errors import EngineFailed
 from penstock.serving.streams import failed
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
+from penstock.text.tool_calls import Tool
 from penstock.types import EngineOutput, GenerationRequest, RequestFinished
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class EngineKit(Protocol[P]):
         """The text of the ids."""
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool
+        self, messages: tuple[Message, ...], add_generation_prompt: bool, tools: tuple[Tool, ...]
     ) -> RenderedChat:
         """A conversation as the model is used to see it."""
 

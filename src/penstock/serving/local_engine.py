@@ -15,6 +15,7 @@ from penstock.model.loading import LoadedModel, load_model
 from penstock.ops.choose import choose_ops
 from penstock.serving.models import HostedModel, LoadPlan, ServedModel
 from penstock.text.chat import Message, RenderedChat, TextFormat, Tokenized, TokenizerInfo
+from penstock.text.tool_calls import Tool
 from penstock.types import GenerationRequest
 
 DIGEST_CHUNK = 1 << 20
@@ -44,10 +45,12 @@ class LocalEngineKit:
         return self._texts.detokenize(token_ids)
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool
+        self, messages: tuple[Message, ...], add_generation_prompt: bool, tools: tuple[Tool, ...]
     ) -> RenderedChat:
         """A conversation as the model is used to see it."""
-        return self._texts.render_chat(messages, add_generation_prompt=add_generation_prompt)
+        return self._texts.render_chat(
+            messages, add_generation_prompt=add_generation_prompt, tools=tools
+        )
 
     def describe_tokenizer(self) -> TokenizerInfo:
         """What a client must know to tokenize as the model does."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from penstock.serving.models import ServedModel
 from penstock.serving.worker import EngineClient
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
+from penstock.text.tool_calls import Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,15 @@ class ModelTexts:
         return text
 
     async def render_chat(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Tool] = (),
     ) -> RenderedChat:
         """A conversation as the model is used to see it."""
         rendered: RenderedChat = await self.client.call(
-            "render_chat", tuple(messages), add_generation_prompt
+            "render_chat", tuple(messages), add_generation_prompt, tuple(tools)
         )
         return rendered
 

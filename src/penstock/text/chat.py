@@ -3,15 +3,18 @@
 Plain values in and out, so that both may be a process away from whoever asks. Knows no model.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from penstock.errors import InvalidParameter
 from penstock.text.chat_templates import ChatTemplate, Origin
 from penstock.text.tokenizer import Tokenizer
+from penstock.text.tool_calls import RESPONSE, Tool, ToolCall, instructions
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+OPENING = RESPONSE.partition("\n")[0]  # of a tool's answer
 # Characters that Unicode keeps free for programs: a message has no use for them.
 NONCHARACTERS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
 
@@ -23,6 +26,8 @@ class Message:
     role: Role
     content: str
     name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,18 +95,28 @@ class TextFormat:
         return self.tokenizer.decode(token_ids)
 
     def render_chat(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Tool] = (),
     ) -> RenderedChat:
         """The conversation as the model is used to see it.
 
         What a message spells is text, even where it spells a special token: a guard character
         keeps it apart from the template's own, until the text is cut at those. A model's own
         template has the ends that its tokenizer puts around a text; the fallback gets them here.
+        A template that knows no tools is given messages that tell of them.
         """
-        guard = _guard([part for m in messages for part in (m.content, m.name or "")])
+        seen = [as_templates_know(message) for message in messages]
+        told = [tool.described() for tool in tools]
+        if not self.template.knows_tools:
+            seen, told = [as_templates_know(m) for m in in_plain_words(messages, tools)], []
+        guard = _guard([json.dumps([seen, told], ensure_ascii=False)])
         text = self.template.render(
-            [self._as_seen_by_template(message, guard) for message in messages],
+            self._guarded(seen, guard),
             add_generation_prompt=add_generation_prompt,
+            tools=self._guarded(told, guard) or None,
         )
         return RenderedChat(
             text=text.replace(guard, ""),
@@ -114,11 +129,19 @@ class TextFormat:
             stop=self.template.stop,
         )
 
-    def _as_seen_by_template(self, message: Message, guard: str) -> dict[str, str]:
-        seen = {"role": message.role, "content": self.tokenizer.guarded(message.content, guard)}
-        if message.name is not None:
-            seen["name"] = self.tokenizer.guarded(message.name, guard)
-        return seen
+    def _guarded(self, value: Any, guard: str) -> Any:
+        """A JSON value with every text in it guarded."""
+        match value:
+            case str():
+                return self.tokenizer.guarded(value, guard)
+            case list():
+                return [self._guarded(item, guard) for item in value]
+            case dict():
+                return {
+                    self._guarded(key, guard): self._guarded(item, guard)
+                    for key, item in value.items()
+                }
+        return value
 
     def describe(self) -> TokenizerInfo:
         """What the tokenizer's own files say of it."""
@@ -147,3 +170,42 @@ def _guard(texts: Sequence[str]) -> str:
             param="messages",
         )
     return free
+
+
+def as_templates_know(message: Message) -> dict[str, Any]:
+    """A message as chat templates read it; arguments of calls are objects to them."""
+    seen: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.name is not None:
+        seen["name"] = message.name
+    if message.tool_call_id is not None:
+        seen["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        seen["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.loads(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    return seen
+
+
+def in_plain_words(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
+    """The conversation without tools in its form: they are told of by the system and the user."""
+    plain: list[Message] = []
+    for message in messages:
+        if message.role == "tool":
+            answer = RESPONSE.format(content=message.content)
+            if plain and plain[-1].role == "user" and plain[-1].content.startswith(OPENING):
+                answer = f"{plain.pop().content}\n{answer}"
+            plain.append(Message("user", answer))
+        else:
+            parts = [message.content, *(call.written() for call in message.tool_calls)]
+            plain.append(Message(message.role, "\n".join(filter(None, parts)), message.name))
+    if not tools:
+        return plain
+    told = instructions(tools)
+    if plain and plain[0].role == "system":
+        told = f"{plain.pop(0).content}\n\n{told}"
+    return [Message("system", told), *plain]

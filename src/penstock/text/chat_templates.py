@@ -3,6 +3,7 @@
 A template comes from the model's folder and never from a request. Knows no tokens.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,13 +56,24 @@ class ChatTemplate:
             return replace(FALLBACK_TEMPLATE, special_tokens=special_tokens)
         return cls(source=source, origin="model", special_tokens=special_tokens)
 
-    def render(self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool) -> str:
-        """The text for these messages, each with `role` and `content`."""
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the template has a place for tools."""
+        return re.search(r"\btools\b", self.source) is not None
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> str:
+        """The text for these messages, each with `role` and `content`, and these tools."""
         variables = {
             **self.special_tokens,
             "messages": [dict(message) for message in messages],
             "add_generation_prompt": add_generation_prompt,
-            "tools": None,
+            "tools": tools,
             "documents": None,
         }
         try:

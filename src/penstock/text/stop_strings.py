@@ -1,15 +1,21 @@
 """Cuts a stream of text at the first stop string, wherever the stream is split; knows no tokens."""
 
+from collections.abc import Callable, Iterator
+from typing import AnyStr
+
 
 class StopStringCutter:
     """Lets text through, holding back an end that could be the beginning of a stop string.
 
     The stop string that is complete first wins, of several that end together the longest: that is
     what a reader of single characters would see, so every split of a text gives the same cut.
+    With `may_cut`, a stop string counts only after a text for which that is true.
     """
 
-    def __init__(self, stop: tuple[str, ...]) -> None:
+    def __init__(self, stop: tuple[str, ...], may_cut: Callable[[str], bool] | None = None) -> None:
         self._stop = stop
+        self._may_cut = may_cut
+        self._before = ""  # what was let through, where it matters
         self._held = ""
         self._matched = False
 
@@ -24,7 +30,10 @@ class StopStringCutter:
         cut = self._first_match(text)
         self._matched = cut is not None
         self._held = "" if cut is not None else self._possible_beginning(text)
-        return text[: len(text) - len(self._held)] if cut is None else text[:cut], self._matched
+        shown = text[: len(text) - len(self._held)] if cut is None else text[:cut]
+        if self._may_cut is not None:
+            self._before += shown
+        return shown, self._matched
 
     def flush(self) -> str:
         """Return what was held back: no more text will come to complete it."""
@@ -33,15 +42,24 @@ class StopStringCutter:
 
     def copy(self) -> "StopStringCutter":
         """Return an equal cutter that goes its own way, as a fork of a sequence does."""
-        twin = StopStringCutter(self._stop)
+        twin = StopStringCutter(self._stop, self._may_cut)
+        twin._before = self._before
         twin._held = self._held
         twin._matched = self._matched
         return twin
 
     def _first_match(self, text: str) -> int | None:
         """Return where the stop string begins that is complete first."""
-        found = ((text.find(stop), len(stop)) for stop in self._stop)
-        ends = [(start + length, start) for start, length in found if start >= 0]
+        if self._may_cut is None:
+            found = ((text.find(stop), len(stop)) for stop in self._stop)
+            ends = [(start + length, start) for start, length in found if start >= 0]
+        else:
+            ends = [
+                (start + len(stop), start)
+                for stop in self._stop
+                for start in occurrences(text, stop)
+                if self._may_cut(self._before + text[:start])
+            ]
         return min(ends)[1] if ends else None
 
     def _possible_beginning(self, text: str) -> str:
@@ -52,3 +70,10 @@ class StopStringCutter:
             if any(stop.startswith(end) for stop in self._stop):
                 return end
         return ""
+
+
+def occurrences(text: AnyStr, wanted: AnyStr, start: int = 0) -> Iterator[int]:
+    """Every place from `start` on where `wanted` begins in `text`; they may overlap."""
+    while (start := text.find(wanted, start)) != -1:
+        yield start
+        start += 1

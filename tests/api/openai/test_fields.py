@@ -40,7 +40,9 @@ SHARED_EFFECTS: dict[str, dict[str, Any]] = {
     "strategy": {"strategy": "greedy"},
     "temperature": {"temperature": 2.0},
     "top_p": {"top_p": 0.1},
+    "response_format": {"response_format": {"type": "json_object"}},
 }
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
 EFFECTS: dict[str, dict[str, dict[str, Any]]] = {
     "/v1/completions": SHARED_EFFECTS
     | {
@@ -58,18 +60,16 @@ EFFECTS: dict[str, dict[str, dict[str, Any]]] = {
         "logprobs": {"logprobs": True},
         "top_logprobs": {"logprobs": True, "top_logprobs": 3},
         "add_generation_prompt": {"add_generation_prompt": False},
+        "tools": {"tools": TOOLS},
+        "tool_choice": {"tools": TOOLS, "tool_choice": "required"},
     },
 }
 # Honoured in ways of their own, shown elsewhere: by 404s, and by every test of a stream.
-SHOWN_ELSEWHERE = {"model", "stream", "stream_options"}
+SHOWN_ELSEWHERE = {"model", "stream", "stream_options", "parallel_tool_calls"}
 UNSUPPORTED: dict[str, Any] = {
     "suffix": "the end",
     "service_tier": "flex",
     "store": True,
-    "response_format": {"type": "json_object"},
-    "tools": [{"type": "function", "function": {"name": "f"}}],
-    "tool_choice": "required",
-    "parallel_tool_calls": 1,
     "functions": [{"name": "f"}],
     "function_call": {"name": "f"},
     "modalities": ["text", "audio"],

@@ -10,6 +10,7 @@ import { JsonControl } from "./JsonControl";
 import { NumberControl } from "./NumberControl";
 import { SeedControl } from "./SeedControl";
 import { StringsControl } from "./StringsControl";
+import { TextControl } from "./TextControl";
 
 export interface ParameterProps {
   readonly parameter: Parameter;
@@ -42,6 +43,9 @@ const CONTROLS = {
   token_biases: JsonControl,
   word_biases: JsonControl,
   start_and_factor: JsonControl,
+  json: JsonControl,
+  text: TextControl,
+  texts: StringsControl,
   seed: SeedControl,
 } as const;
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.api.openai.formats import FORM_NAMES
 from penstock.api.openai.schemas import Prompt, SharedFields
 from penstock.api.playground.wire_types import frozen
 from penstock.decoding.parameters import KIND_OF, defaults
@@ -53,14 +54,22 @@ class Asked:
 
 
 def understand(
-    body: SharedFields, *, num_sequences: int, max_new_tokens: int | None, logprobs: int | None
+    body: SharedFields,
+    *,
+    num_sequences: int,
+    max_new_tokens: int | None,
+    logprobs: int | None,
+    form: Mapping[str, Any] | None = None,
 ) -> Asked:
-    """Settle the strategy and its parameters. Raises `InvalidParameter`."""
+    """Settle the strategy and its parameters. Raises `InvalidParameter`.
+
+    `form` are the parameters that say what form the text has, where OpenAI's fields do.
+    """
     refuse_options_without_stream(body)
     strategy = _strategy(body.strategy)
     return Asked(
         strategy=strategy.id,
-        params=_params(body, strategy),
+        params=_params(body, strategy, form or {}),
         num_sequences=num_sequences,
         max_new_tokens=max_new_tokens,
         min_new_tokens=body.min_new_tokens or 0,
@@ -91,13 +100,16 @@ def _strategy(name: str | None) -> type[Strategy]:
     return strategy
 
 
-def _params(body: SharedFields, strategy: type[Strategy]) -> DecodingParams:
+def _params(
+    body: SharedFields, strategy: type[Strategy], form: Mapping[str, Any]
+) -> DecodingParams:
     """As sent; else, for a strategy named in the request, as it suggests; else doing nothing."""
     sent = {
         name: frozen(KIND_OF[name], value)
         for name in NEUTRAL
         if (value := getattr(body, name, None)) is not None
     }
+    sent |= form
     used = {parameter.name for parameter in strategy.parameters}
     for name, value in sent.items():
         if name not in used and not _asks_for_nothing(name, value):
@@ -127,6 +139,20 @@ def in_words_of(names: Mapping[str, str]) -> Iterator[None]:
             _renamed(error.problem, known),
             _renamed(error.hint, known),
             param=known.get(error.param or "", error.param),
+        ) from error
+
+
+@contextmanager
+def in_words_of_form(field: str | None) -> Iterator[None]:
+    """Have errors about the text's form speak of the OpenAI field that asked for it."""
+    try:
+        yield
+    except PenstockError as error:
+        if field is None or error.param not in FORM_NAMES:
+            raise
+        names = {error.param: field}
+        raise type(error)(
+            _renamed(error.problem, names), _renamed(error.hint, names), param=field
         ) from error
 
 

@@ -1,22 +1,26 @@
 """`POST /v1/chat/completions`: the next turn of a conversation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from penstock.api.disconnect import unless_disconnected
-from penstock.api.openai.asking import Asked, in_words_of, understand
+from penstock.api.openai.asking import Asked, in_words_of, in_words_of_form, understand
 from penstock.api.openai.chat_presenting import ChatPresenter
 from penstock.api.openai.fields import CHAT_RULES, refuse_unsupported
+from penstock.api.openai.formats import form_of, grammar_of_calls, refuse_two_forms, tools_of
 from penstock.api.openai.generating import Generations, start
+from penstock.api.openai.messages import messages_of
 from penstock.api.openai.presenting import Heading, new_id, now, respond
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
-from penstock.api.openai.schemas import ChatBody, MessageBody
+from penstock.api.openai.schemas import ChatBody
 from penstock.api.services import Services, ServicesDep
 from penstock.errors import InvalidParameter
-from penstock.text.chat import Message, RenderedChat
+from penstock.text.chat import RenderedChat
+from penstock.text.tool_calls import Tool
 
 NAMES = {
     "max_new_tokens": "max_completion_tokens",
@@ -37,27 +41,22 @@ async def create_chat_completion(
     `chat_template` in the answer says whether the conversation was put into the model's own form
     (`model`) or, for a model that has none, into a declared one (`fallback`).
     """
+    request_id = new_id("chatcmpl")
     with in_words_of(_names(body)):
         refuse_unsupported(body, CHAT_RULES)
-        asked = _understand(body)
-        request_id = new_id("chatcmpl")
-        generations, rendered = await unless_disconnected(
-            request, _open(services, body, asked, request_id)
-        )
+        form = _form(body)
+        with in_words_of_form(_form_field(body)):
+            asked = _understand(body, form)
+            generations, rendered = await unless_disconnected(
+                request, _open(services, body, asked, request_id)
+            )
     kind = "chat.completion.chunk" if body.stream else "chat.completion"
     heading = Heading(request_id, kind, now(), {"chat_template": rendered.origin})
-    presenter = ChatPresenter(with_logprobs=bool(body.logprobs))
+    presenter = ChatPresenter(with_logprobs=bool(body.logprobs), reads_calls=bool(_tools(body)))
     return await respond(request, body, generations, presenter, heading)
 
 
-def messages_of(bodies: Sequence[MessageBody]) -> tuple[Message, ...]:
-    """The conversation as models see it; a developer is a system to them."""
-    return tuple(
-        Message("system" if m.role == "developer" else m.role, m.content, m.name) for m in bodies
-    )
-
-
-def _understand(body: ChatBody) -> Asked:
+def _understand(body: ChatBody, form: Mapping[str, Any]) -> Asked:
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidParameter(
             f"top_logprobs={body.top_logprobs} is set and logprobs is not.",
@@ -69,7 +68,34 @@ def _understand(body: ChatBody) -> Asked:
         num_sequences=body.n or 1,
         max_new_tokens=_max_tokens(body),
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        form=form,
     )
+
+
+def _tools(body: ChatBody) -> tuple[Tool, ...]:
+    return tools_of(body.tools, body.tool_choice)
+
+
+def _form(body: ChatBody) -> dict[str, Any]:
+    """What the answer is bound to: calls of the tools, or the form that was asked for."""
+    tools = _tools(body)
+    if not tools:
+        return form_of(body)
+    refuse_two_forms(body, "tools")
+    grammar = grammar_of_calls(
+        tools,
+        body.tool_choice,
+        several=body.parallel_tool_calls is not False,
+        response_format=body.response_format,
+    )
+    return {"grammar": grammar}
+
+
+def _form_field(body: ChatBody) -> str | None:
+    """The client's field that says the form, where it is no parameter of the catalog."""
+    if _tools(body):
+        return "tools"
+    return "response_format" if form_of(body) else None
 
 
 def _max_tokens(body: ChatBody) -> int | None:
@@ -99,6 +125,7 @@ async def _open(
         rendered = await model.render_chat(
             messages_of(body.messages),
             add_generation_prompt=body.add_generation_prompt is not False,
+            tools=_tools(body),
         )
     except BaseException:
         ticket.release()

@@ -1,15 +1,17 @@
 """`POST /v1/completions`: one or several prompts, continued."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from penstock.api.disconnect import unless_disconnected
-from penstock.api.openai.asking import Asked, in_words_of, understand
+from penstock.api.openai.asking import Asked, in_words_of, in_words_of_form, understand
 from penstock.api.openai.completion_presenting import CompletionForm, CompletionPresenter
 from penstock.api.openai.fields import COMPLETION_RULES, refuse_unsupported
+from penstock.api.openai.formats import form_of
 from penstock.api.openai.generating import BuildRequest, Generations, start
 from penstock.api.openai.presenting import Heading, new_id, now, respond
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
@@ -33,23 +35,25 @@ async def create_completion(
     body: CompletionBody, request: Request, services: ServicesDep
 ) -> Response:
     """Continue one or several prompts; with `stream`, as server-sent events."""
+    heading = Heading(new_id("cmpl"), "text_completion", now())
     with in_words_of(NAMES):
         refuse_unsupported(body, COMPLETION_RULES)
-        asked = _understand(body)
-        heading = Heading(new_id("cmpl"), "text_completion", now())
-        generations, prompts = await unless_disconnected(
-            request, _open(services, body, asked, heading.id)
-        )
-    form = CompletionForm(
+        form = form_of(body)
+        with in_words_of_form("response_format" if form else None):
+            asked = _understand(body, form)
+            generations, prompts = await unless_disconnected(
+                request, _open(services, body, asked, heading.id)
+            )
+    shown = CompletionForm(
         prompts=prompts,
         num_choices=body.n or 1,
         with_logprobs=body.logprobs is not None,
         with_prompt_logprobs=asked.prompt_logprobs is not None,
     )
-    return await respond(request, body, generations, CompletionPresenter(form), heading)
+    return await respond(request, body, generations, CompletionPresenter(shown), heading)
 
 
-def _understand(body: CompletionBody) -> Asked:
+def _understand(body: CompletionBody, form: Mapping[str, Any]) -> Asked:
     num_choices = body.n or 1
     num_written = num_choices if body.best_of is None else body.best_of
     _check_best_of(body, num_choices, num_written)
@@ -59,6 +63,7 @@ def _understand(body: CompletionBody) -> Asked:
         num_sequences=num_written,
         max_new_tokens=DEFAULT_MAX_TOKENS if body.max_tokens is None else body.max_tokens,
         logprobs=(body.logprobs or 0) if is_ranked else body.logprobs,
+        form=form,
     )
     return replace(asked, prompt_logprobs=body.logprobs if body.echo else None)
 

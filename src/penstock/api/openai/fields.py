@@ -46,7 +46,7 @@ COMPLETION_RULES: Sequence[Rule] = (
         instead="Leave it out, or put what follows into the prompt.",
     ),
 )
-NO_TOOLS = "Tools need answers that are bound to a schema, which is not built yet."
+OLD_TOOLS = "It is the former form of tools."
 CHAT_RULES: Sequence[Rule] = (
     USER,
     Harmless(name="safety_identifier", wire=Label, why="A label for OpenAI's abuse detection."),
@@ -56,17 +56,13 @@ CHAT_RULES: Sequence[Rule] = (
     Harmless(name="metadata", wire=Labels, why="Labels for stored answers; none are stored."),
     Refused(name="service_tier", neutral=("auto", "default"), why="There is one tier of service."),
     Refused(name="store", neutral=(False,), why="Answers are not stored."),
+    Refused(name="functions", neutral=([],), why=OLD_TOOLS, instead="Send tools."),
     Refused(
-        name="response_format",
-        neutral=({"type": "text"},),
-        why="Answers bound to a schema are not built yet.",
-        instead="Leave it out and ask for the format in a message.",
+        name="function_call",
+        neutral=("none", "auto"),
+        why=OLD_TOOLS,
+        instead="Send tools and tool_choice.",
     ),
-    Refused(name="tools", neutral=([],), why=NO_TOOLS),
-    Refused(name="tool_choice", neutral=("none", "auto"), why=NO_TOOLS),
-    Refused(name="parallel_tool_calls", neutral=(True, False), why=NO_TOOLS),
-    Refused(name="functions", neutral=([],), why=NO_TOOLS),
-    Refused(name="function_call", neutral=("none", "auto"), why=NO_TOOLS),
     Refused(name="modalities", neutral=(["text"],), why="Models here write text."),
     Refused(name="audio", why="Models here write text."),
     Refused(name="reasoning_effort", neutral=("none",), why="No model here reasons apart."),

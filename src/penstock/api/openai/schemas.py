@@ -7,8 +7,9 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, create_mo
 from pydantic_core import PydanticCustomError
 
 from penstock.api.openai.fields import CHAT_RULES, COMPLETION_RULES, Rule, wire_fields
+from penstock.api.openai.formats import MAX_TOOLS, ResponseFormat, ToolBody, ToolChoice
 from penstock.api.playground.schemas import DecodingFields, Strict
-from penstock.api.playground.wire_types import Name, StopStrings, check_text
+from penstock.api.playground.wire_types import Name, StopStrings, Text, check_text
 from penstock.types import MAX_LOGPROBS
 
 MAX_PROMPTS = 16
@@ -81,19 +82,39 @@ Content = Annotated[
 Nothing = Annotated[list[Any], Field(max_length=0)] | None
 
 
+class CalledFunction(Strict):
+    """The function that was called."""
+
+    name: Name = Field(description="Its name.")
+    arguments: Text = Field(description="A JSON object, as JSON.")
+
+
+class CallBody(Strict):
+    """A call that the assistant made, as it comes back in an answer."""
+
+    id: Name = Field(description="Its id.")
+    type: Literal["function"] = Field("function", description="A function.")
+    function: CalledFunction = Field(description="What was called.")
+
+
 class MessageBody(Strict):
     """One turn of a chat."""
 
-    role: Literal["system", "developer", "user", "assistant"] = Field(
-        description="Who speaks. `developer` is another word for `system`."
+    role: Literal["system", "developer", "user", "assistant", "tool"] = Field(
+        description="Who speaks. `developer` is another word for `system`; `tool` answers a call."
     )
-    content: Content = Field(description="A text, or parts of type `text`, which are joined.")
+    content: Content | None = Field(
+        None, description="A text, or parts of type `text`, which are joined."
+    )
     name: Name | None = Field(None, description="Given to the model's chat template.")
     refusal: None = Field(None, description="As it comes back in an answer: null.")
     annotations: Nothing = None
     audio: None = None
     function_call: None = None
-    tool_calls: Nothing = None
+    tool_calls: Annotated[list[CallBody], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="The calls that the assistant made."
+    )
+    tool_call_id: Name | None = Field(None, description="Of the call that a tool answers.")
 
 
 class StreamOptions(Strict):
@@ -122,6 +143,11 @@ class SharedFields(DecodingFields):
     stop: StopStrings | None = Field(None, description="End just before any of these strings.")
     stream: bool | None = Field(None, description="Send the text as it is written, as events.")
     stream_options: StreamOptions | None = Field(None, description="Only with `stream`.")
+    response_format: ResponseFormat | None = Field(
+        None,
+        description="The form of the answer: `text`, `json_object` or `json_schema`, which is "
+        "always followed.",
+    )
 
 
 def _with(rules: Sequence[Rule]) -> Any:
@@ -173,6 +199,15 @@ class ChatBody(SharedFields, UnsupportedInChats):
     logprobs: bool | None = Field(None, description="Report log-probabilities.")
     top_logprobs: int | None = Field(
         None, ge=0, le=20, description="Of so many rivals too. Only with `logprobs`."
+    )
+    tools: Annotated[list[ToolBody], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="Functions that the model may call. Their arguments fit their schemas."
+    )
+    tool_choice: ToolChoice | None = Field(
+        None, description="`none`, `auto`, `required`, or one function; else `auto`."
+    )
+    parallel_tool_calls: bool | None = Field(
+        None, description="Whether one answer may hold several calls; else true."
     )
     add_generation_prompt: bool | None = Field(
         None, description="Open the assistant's turn; else true. Not in every model's template."

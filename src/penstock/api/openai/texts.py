@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from penstock.api.disconnect import unless_disconnected
-from penstock.api.openai.chats import messages_of
+from penstock.api.openai.formats import MAX_TOOLS, ToolBody, tools_of
+from penstock.api.openai.messages import messages_of
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.openai.schemas import MAX_MESSAGES, MessageBody
 from penstock.api.playground.schemas import Strict
@@ -17,7 +18,6 @@ from penstock.api.playground.wire_types import Name, Text
 from penstock.api.services import Services, ServicesDep
 from penstock.errors import InvalidParameter
 from penstock.serving.model_texts import ModelTexts
-from penstock.text.chat import RenderedChat
 
 MAX_TOKENS = 1_000_000
 TokenId = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -59,6 +59,9 @@ class ApplyTemplateBody(ForModel):
     """`POST /apply-template`."""
 
     messages: Messages = Field(description="A conversation.")
+    tools: Annotated[list[ToolBody], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="Functions that the model is told of."
+    )
     add_generation_prompt: bool = Field(True, description="Open the assistant's turn.")
 
 
@@ -99,7 +102,11 @@ async def apply_template(
 
     async def answer() -> dict[str, Any]:
         model = await _model(services, body)
-        rendered = await _render(model, body.messages, open_turn=body.add_generation_prompt)
+        rendered = await model.render_chat(
+            messages_of(body.messages),
+            add_generation_prompt=body.add_generation_prompt,
+            tools=tools_of(body.tools, None),
+        )
         return {
             "prompt": rendered.text,
             "model": model.model.id,
@@ -136,17 +143,13 @@ async def _model(services: Services, body: ForModel) -> ModelTexts:
     return await services.router.texts(body.model or services.defaults.model)
 
 
-async def _render(
-    model: ModelTexts, messages: list[MessageBody], *, open_turn: bool
-) -> RenderedChat:
-    return await model.render_chat(messages_of(messages), add_generation_prompt=open_turn)
-
-
 async def _tokenize(body: TokenizeBody, services: Services) -> dict[str, Any]:
     model = await _model(services, body)
     tokens: tuple[str, ...] | None = None
     if body.messages is not None:
-        rendered = await _render(model, body.messages, open_turn=body.add_generation_prompt)
+        rendered = await model.render_chat(
+            messages_of(body.messages), add_generation_prompt=body.add_generation_prompt
+        )
         token_ids = rendered.token_ids
     else:
         tokenized = await model.tokenize(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from penstock.api.playground.wire_types import WIRE_TYPES, Name, StopStrings, Text
 from penstock.decoding.parameters import Parameter, request
 from penstock.decoding.strategies import PARAMETERS
-from penstock.types import MAX_SEED, NEUTRAL
+from penstock.types import LONGEST, MAX_SEED, NEUTRAL
 
 MAX_EXAMPLES = 64
 MAX_STEPS = 16
@@ -20,7 +20,11 @@ MAX_COLUMNS = 8
 
 def _from_catalog(parameter: Parameter, **changes: Any) -> Any:
     """A field with the parameter's range and words. Left out, it takes the strategy's default."""
-    limits = {"ge": parameter.minimum, "le": parameter.maximum} | changes
+    limits = {
+        "ge": parameter.minimum,
+        "le": parameter.maximum,
+        "max_length": LONGEST.get(parameter.name) if parameter.kind == "text" else None,
+    } | changes
     known = {name: limit for name, limit in limits.items() if limit is not None}
     return Field(default=None, description=f"{parameter.description} {parameter.effect}", **known)
 

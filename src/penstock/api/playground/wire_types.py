@@ -1,5 +1,6 @@
 """What a value looks like on the wire, by its kind, and how `DecodingParams` holds it."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -62,6 +63,8 @@ def frozen(kind: Kind, value: Any) -> Any:
     """A value from the wire as `DecodingParams` holds it."""
     if kind == "token_biases":
         return tuple((int(token_id), bias) for token_id, bias in value.items())
+    if kind == "json":
+        return json.dumps(value, ensure_ascii=False)
     if kind == "alternatives":
         return tuple(map(_alternatives, value))
     return _frozen(value)
@@ -126,4 +129,7 @@ WIRE_TYPES: Mapping[Kind, Any] = {
     "token_biases": dict[TokenIdName, float],
     "word_biases": list[WordBias],
     "start_and_factor": StartAndFactor,
+    "text": Text,
+    "texts": list[Text],
+    "json": dict[str, Any],
 }

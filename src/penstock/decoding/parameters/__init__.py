@@ -23,6 +23,9 @@ Kind = Literal[
     "token_biases",  # an object: token id to number
     "word_biases",  # a list of pairs: word and number
     "start_and_factor",  # a pair: number of tokens, factor
+    "text",
+    "texts",
+    "json",  # any object
 ]
 Value = float | int | bool | tuple[Any, ...] | None
 
@@ -39,7 +42,9 @@ KINDS: Mapping[object, Kind] = {
     tuple[tuple[Word, float], ...]: "word_biases",
     tuple[int, float] | None: "start_and_factor",
 }
-KIND_OF: Mapping[str, Kind] = {f.name: KINDS[f.type] for f in fields(DecodingParams)}
+KIND_OF: Mapping[str, Kind] = {
+    f.name: f.metadata.get("kind") or KINDS[f.type] for f in fields(DecodingParams)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from penstock.decoding.parameters import decoding
 from penstock.decoding.parameters.endings import ENDINGS
 from penstock.decoding.parameters.filters import FILTERS
+from penstock.decoding.parameters.form import FORM
 from penstock.decoding.parameters.penalties import PENALTIES
 from penstock.decoding.parameters.request import (
     MAX_NEW_TOKENS,
@@ -21,5 +22,14 @@ PROCESSOR_ORDER = decoding(
     effect="With top_p, then temperature, rare tokens are removed before they are made likelier.",
     section="Order",
 )
-EVERYWHERE = (MAX_NEW_TOKENS, *PENALTIES, MIN_NEW_TOKENS, STOP, *WORDS, *ENDINGS, PROCESSOR_ORDER)
+EVERYWHERE = (
+    MAX_NEW_TOKENS,
+    *PENALTIES,
+    MIN_NEW_TOKENS,
+    STOP,
+    *FORM,
+    *WORDS,
+    *ENDINGS,
+    PROCESSOR_ORDER,
+)
 DRAWN = (*FILTERS, NUM_RETURN_SEQUENCES, SEED)

@@ -17,6 +17,7 @@ from penstock.decoding.processors.biases import (
     SequenceBias,
     SuppressTokens,
 )
+from penstock.decoding.processors.constraint import Constraint, stay_within
 from penstock.decoding.processors.dry import Dry
 from penstock.decoding.processors.endings import (
     ExponentialDecayLengthPenalty,
@@ -55,7 +56,9 @@ from penstock.decoding.processors.xtc import ExcludeTopChoices
 from penstock.errors import InvalidParameter
 from penstock.types import NEUTRAL, DecodingParams
 
+CONSTRAINT = Constraint()
 PENALTIES: tuple[LogitsProcessor, ...] = (  # for every strategy
+    CONSTRAINT,
     SequenceBias(),
     LogitBias(),
     EncoderRepetitionPenalty(),
@@ -128,10 +131,16 @@ def has_quick_way(params: DecodingParams) -> bool:
 def check_order(order: tuple[str, ...]) -> None:
     """Refuse a name that is no processor's, or that comes twice."""
     for i, name in enumerate(order):
+        if name == CONSTRAINT.name:
+            raise InvalidParameter(
+                "processor_order names the constraint, which is always the first step.",
+                "Leave it out.",
+                param="processor_order",
+            )
         if name not in BY_NAME:
             raise InvalidParameter(
                 f"processor_order: there is no step {name!r}.",
-                f"Use some of {', '.join(BY_NAME)}.",
+                f"Use some of {', '.join(name for name in BY_NAME if name != CONSTRAINT.name)}.",
                 param="processor_order",
             )
         if name in order[:i]:
@@ -151,8 +160,21 @@ def _run(chain: Sequence[LogitsProcessor], logits: Tensor, rows: Sequence[Row]) 
             for i, (row, names) in enumerate(zip(rows, in_use, strict=True))
             if processor.name in names and processor.is_active(row)
         ]
-        logits = _on(active, processor, logits, rows)
+        changed = _on(active, processor, logits, rows)
+        bound = [i for i in active if rows[i].allowed is not None and processor is not CONSTRAINT]
+        logits = _within_constraints(logits, changed, bound, rows)
     return logits
+
+
+def _within_constraints(
+    before: Tensor, after: Tensor, bound: Sequence[int], rows: Sequence[Row]
+) -> Tensor:
+    """What a step made of the logits, with the rows that are `bound` inside their constraints."""
+    if not bound:
+        return after
+    where = torch.tensor(bound, device=after.device)
+    allowed = [allowed for i in bound if (allowed := rows[i].allowed) is not None]
+    return after.index_copy(0, where, stay_within(before[where], after[where], allowed))
 
 
 @lru_cache(maxsize=1024)
