@@ -108,6 +108,7 @@ class DecodingParams:
     num_beam_groups: int = _number(1, 1, 10)
     diversity_penalty: float = _number(0.0, 0, 100)
     num_candidates: int = _number(1, 1, 16)
+    penalty_alpha: float = _number(0.0, 0, 1)
     # several tokens at once
     prompt_lookup_num_tokens: int = _number(0, 0, 64)
     max_matching_ngram_size: int = _number(2, 1, 32)

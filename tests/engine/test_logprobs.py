@@ -43,6 +43,11 @@ STRATEGIES = {
         num_sequences=2,
         params=replace(PENALISED, num_beams=3),
     ),
+    "contrastive_search": replace(
+        REQUEST,
+        strategy="contrastive_search",
+        params=DecodingParams(top_k=3, penalty_alpha=0.5, repetition_penalty=1.8),
+    ),
     "best_of_n": replace(
         REQUEST, strategy="best_of_n", num_sequences=2, params=replace(PENALISED, num_candidates=3)
     ),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from penstock.model.families.interface import EncoderDecoder, Family
+from penstock.model.families.interface import EncoderDecoder, Family, TellsHidden
 from penstock.model.kv_cache import KVCache
 from penstock.ops.interface import ForwardBatch, SourceBatch, SourceTables
 
@@ -13,9 +13,19 @@ BLOCK_SIZE = 4
 
 def all_logits(family: Family, token_ids: list[int]) -> torch.Tensor:
     """Logits (num_tokens, vocab_size) of one sequence computed whole, its blocks out of order."""
+    return family.forward(*_one_sequence(family, token_ids))
+
+
+def all_hidden(family: Family, token_ids: list[int]) -> torch.Tensor:
+    """The last hidden states (num_tokens, width) of one sequence."""
+    assert isinstance(family, TellsHidden)
+    return family.hidden(*_one_sequence(family, token_ids))
+
+
+def _one_sequence(family: Family, token_ids: list[int]) -> tuple[ForwardBatch, KVCache]:
     table = list(reversed(range(_num_blocks(token_ids))))
     cache = KVCache(family.cache_shape, num_blocks=len(table), block_size=BLOCK_SIZE)
-    return family.forward(_batch(token_ids, table), cache)
+    return _batch(token_ids, table), cache
 
 
 def answer_logits(family: EncoderDecoder, source: list[int], token_ids: list[int]) -> torch.Tensor:

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from penstock.decoding.greatest import first_greatest, greatest
 from penstock.decoding.processors import PENALTIES, TEMPERATURE, has_quick_way, process
 from penstock.decoding.processors.interface import Row
 from penstock.decoding.randomness import gumbels
-from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Need, Top
+from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Need, Probe, Top
 from penstock.decoding.trace import TracedStage, trace_row
 
 NEGATIVE_INFINITY = float("-inf")
 NUM_CANDIDATES = 256  # rows whose nucleus or top-k fits in as many are never sorted whole
-NUM_STRIPS = 16  # into so many equal parts a long row is cut to find its greatest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +37,9 @@ class Question:
 class Answer:
     """The tokens a need asked for.
 
-    `logprobs` are after processing for `Top` and `DrawDistinct`, which has `keys` too, and before
-    it for a `Draw` that is scored; else there are none. `surprises`, in bits, are those of what was
-    drawn among what could be, and only where the parameters want them.
+    `logprobs` are after processing for `Top`, `Probe` and `DrawDistinct`, which has `keys` too, and
+    before it for a `Draw` that is scored; else there are none. `surprises`, in bits, are those of
+    what was drawn among what could be, and only where the parameters want them.
     """
 
     token_ids: tuple[int, ...]
@@ -79,7 +79,7 @@ def _kind(question: Question) -> type[Need]:
 
 def _argmax(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     scores = process(logits, [q.row for q in questions], PENALTIES)
-    best = _first_greatest(scores)
+    best = first_greatest(scores)
     counts = [len(q.need.streams) if isinstance(q.need, Draw) else 1 for q in questions]
     return [Answer((token_id,) * n) for token_id, n in zip(best, counts, strict=True)]
 
@@ -88,7 +88,16 @@ def _top(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     """Penalties work on log-probabilities here, as they do in transformers' beam search."""
     scores = process(logits.log_softmax(dim=-1), [q.row for q in questions], PENALTIES)
     counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Top)]
-    values, token_ids = _greatest(scores, max(counts))
+    values, token_ids = greatest(scores, max(counts))
+    rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
+    return [Answer(tuple(ids[:n]), tuple(logprobs[:n])) for ids, logprobs, n in rows]
+
+
+def _probe(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+    """The likeliest tokens with probabilities that add up to 1 after the penalties."""
+    scores = process(logits, [q.row for q in questions], PENALTIES).log_softmax(dim=-1)
+    counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Probe)]
+    values, token_ids = greatest(scores, max(counts))
     rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
     return [Answer(tuple(ids[:n]), tuple(logprobs[:n])) for ids, logprobs, n in rows]
 
@@ -103,7 +112,7 @@ def _draw_distinct(logits: Tensor, questions: Sequence[Question]) -> list[Answer
     counts = [
         min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, DrawDistinct)
     ]
-    keys, token_ids = _greatest(scores + torch.from_numpy(noise).to(scores.device), max(counts))
+    keys, token_ids = greatest(scores + torch.from_numpy(noise).to(scores.device), max(counts))
     logprobs = scores.gather(1, token_ids)
     rows = zip(token_ids.tolist(), logprobs.tolist(), keys.tolist(), counts, strict=True)
     answers = [Answer(tuple(i[:n]), tuple(p[:n]), tuple(k[:n])) for i, p, k, n in rows]
@@ -143,7 +152,7 @@ def _candidates(logits: Tensor, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Te
     (num_rows, NUM_CANDIDATES) in vocabulary order.
     """
     tempered = process(logits, rows, [TEMPERATURE])
-    best, token_ids = _greatest(tempered, NUM_CANDIDATES)
+    best, token_ids = greatest(tempered, NUM_CANDIDATES)
     top_k = torch.tensor([[row.params.top_k] for row in rows], device=logits.device)
     top_p = best.new_tensor([[row.params.top_p] for row in rows])
     beyond_k = (torch.arange(NUM_CANDIDATES, device=logits.device) >= top_k) & (top_k > 0)
@@ -158,33 +167,6 @@ def _candidates(logits: Tensor, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Te
     is_sure = (top_k > 0).squeeze(1) | (mass[:, -1] > top_p.squeeze(1) + 1e-4)
     token_ids, order = token_ids.sort(dim=-1)
     return is_sure, best.masked_fill(outranked, NEGATIVE_INFINITY).gather(1, order), token_ids
-
-
-def _first_greatest(scores: Tensor) -> list[int]:
-    """The first index of each row's greatest score; NumPy finds it many times faster than torch."""
-    where = scores.numpy().argmax(axis=-1) if scores.is_cpu else scores.argmax(dim=-1)
-    token_ids: list[int] = where.tolist()
-    return token_ids
-
-
-def _greatest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` greatest scores of each row and their token ids, best first.
-
-    A long row is laid out as strips below each other: its greatest scores lie in the columns with
-    the greatest maxima, so `topk` needs to see only those columns and what fits into no strip.
-    """
-    width = scores.shape[-1] // NUM_STRIPS
-    if width <= count:
-        best = scores.topk(count, dim=-1)
-        return best.values, best.indices
-    strips = scores[:, : width * NUM_STRIPS].reshape(len(scores), NUM_STRIPS, width)
-    columns = strips.amax(dim=1).topk(count, dim=-1, sorted=False).indices  # (num_rows, count)
-    starts = torch.arange(NUM_STRIPS, device=scores.device)[:, None] * width
-    token_ids = (starts + columns[:, None]).flatten(1)  # (num_rows, NUM_STRIPS * count)
-    rest = torch.arange(width * NUM_STRIPS, scores.shape[-1], device=scores.device)
-    token_ids = torch.cat((token_ids, rest.expand(len(scores), -1)), dim=1)
-    best = scores.gather(1, token_ids).topk(count, dim=-1)
-    return best.values, token_ids.gather(1, best.indices)
 
 
 def _invert(
@@ -269,4 +251,5 @@ ANSWERS: tuple[tuple[type[Need], Callable[[Tensor, list[Question]], list[Answer]
     (Draw, _draw),
     (Top, _top),
     (DrawDistinct, _draw_distinct),
+    (Probe, _probe),
 )

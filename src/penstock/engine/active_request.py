@@ -21,6 +21,7 @@ from penstock.decoding.strategies.interface import (
     Fork,
     Guess,
     Need,
+    Probe,
     StepResult,
     StrategyInput,
 )
@@ -69,9 +70,9 @@ class ActiveRequest:
             )
         )
         first = prepared.first_token_ids
-        self._sequences = {
-            0: EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
-        }
+        sequence = EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
+        sequence.keeps_hidden = isinstance(self._strategy.need(0), Probe)
+        self._sequences = {0: sequence}
         self._followers: dict[int, Follower] = {}  # by sequence, with a constraint
         if prepared.constraint is not None:
             self._followers[0] = prepared.constraint.follow(executor)
@@ -168,7 +169,9 @@ class ActiveRequest:
             self._failure = error
             return None
 
-    def receive(self, sequence: EngineSequence, answers: Iterable[Answer]) -> None:
+    def receive(
+        self, sequence: EngineSequence, answers: Iterable[Answer], likeness: float | None = None
+    ) -> None:
         """Keep a sequence's answers until all live sequences have theirs.
 
         The answers after a wrong guess are to a question that nobody has.
@@ -181,7 +184,9 @@ class ActiveRequest:
                 self._logprobs.record(path, answer.token_ids, answer.report)
             for token_id, surprise in zip(answer.token_ids, answer.surprises, strict=False):
                 self._surprises[sequence.id, token_id] = surprise
-            results.append(StepResult(sequence.id, answer.token_ids, answer.logprobs, answer.keys))
+            results.append(
+                StepResult(sequence.id, answer.token_ids, answer.logprobs, answer.keys, likeness)
+            )
             if sequence.token_ids[position : position + 1] != [*answer.token_ids]:
                 break
 
@@ -259,6 +264,7 @@ class ActiveRequest:
         child = EngineSequence(fork.child_id, token_ids, num_prompt=parent.num_prompt)
         surprise = self._surprises.get((parent.id, fork.token_id), 0.0)
         child.total_surprise = parent.total_surprise + surprise
+        child.keeps_hidden = parent.keeps_hidden
         blocks.fork(parent, child)
         self._sequences[fork.child_id] = child
         if parent.id in self._followers:

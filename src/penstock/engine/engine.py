@@ -14,7 +14,7 @@ from penstock.engine.block_manager import BlockManager
 from penstock.engine.config import EngineConfig
 from penstock.engine.metrics import EngineStats
 from penstock.engine.prepare import PreparedRequest
-from penstock.engine.runner import Runner
+from penstock.engine.runner import Computed, Runner
 from penstock.engine.scheduler import Planned, Scheduler
 from penstock.errors import EngineFailed, InvalidParameter, PenstockError
 from penstock.model.loading import LoadedModel
@@ -61,6 +61,7 @@ class Engine:
         """Queue a request. Refuses what could never fit the cache, even alone."""
         self._check_fits(prepared)
         request = ActiveRequest(prepared, self._model.tokenizer, self._clock(), self._masks)
+        self._check_model_suits(request)
         self._requests[request.request_id] = request
         self._scheduler.add(request)
 
@@ -77,10 +78,10 @@ class Engine:
             completing = [p for p in plan if p.completes]
             scored = [(p, p.scored) for p in plan if p.scored]
             num_outputs = sum(p.num_outputs for p in plan)
-            logits = self._runner.run(plan, self._blocks.take_copies())
+            computed = self._runner.run(plan, self._blocks.take_copies())
             self._num_steps += 1
-            _score_prompts(scored, logits[num_outputs:])
-            outputs += self._advance(completing, logits[:num_outputs])
+            _score_prompts(scored, computed.logits[num_outputs:])
+            outputs += self._advance(completing, computed, num_outputs)
         return outputs
 
     def stats(self) -> EngineStats:
@@ -104,6 +105,14 @@ class Engine:
                 param="max_new_tokens",
             )
 
+    def _check_model_suits(self, request: ActiveRequest) -> None:
+        if any(s.keeps_hidden for s in request.live) and not self._runner.tells_hidden:
+            raise InvalidParameter(
+                f"{self._model.model_id} does not tell its hidden states, as is needed here.",
+                "Choose another strategy or another model.",
+                param="strategy",
+            )
+
     def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
         """Announce the requests that are planned for the first time."""
         now = self._clock()
@@ -113,16 +122,17 @@ class Engine:
         return [request.started() for request in new.values()]
 
     def _advance(
-        self, completing: Sequence[Planned[ActiveRequest]], logits: Tensor
+        self, completing: Sequence[Planned[ActiveRequest]], computed: Computed, num_outputs: int
     ) -> list[EngineOutput]:
         """Answer what was asked of the logits and let the strategies decide."""
         if not completing:
             return []
         questions = [p.request.questions(p.sequence) for p in completing]
-        answers = iter(answer(logits, [q for qs in questions for q in qs]))
+        answers = iter(answer(computed.logits[:num_outputs], [q for qs in questions for q in qs]))
         for planned, its_questions in zip(completing, questions, strict=True):
             its_answers = list(islice(answers, len(its_questions)))
-            planned.request.receive(planned.sequence, its_answers)
+            likeness = computed.likeness.get(planned.sequence)
+            planned.request.receive(planned.sequence, its_answers, likeness)
         now = self._clock()
         outputs: list[EngineOutput] = []
         for request in {id(p.request): p.request for p in completing}.values():

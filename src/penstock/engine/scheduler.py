@@ -98,7 +98,7 @@ class Scheduler(Generic[R]):
         budget = self._max_batch_tokens
         plan: list[Planned[R]] = []
         for request, sequence in [(r, s) for r in self._running for s in r.live]:
-            if not budget or request not in self._running:
+            if not min(sequence.num_pending, budget) or request not in self._running:
                 continue
             self._give_up_guesses_without_room(sequence, budget)
             num_tokens = min(sequence.num_pending, budget)

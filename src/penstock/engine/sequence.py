@@ -38,6 +38,7 @@ class Sequence:
     num_guesses: int = 0  # at the end of `token_ids`
     block_table: list[int] = field(default_factory=list)
     total_surprise: float = 0.0  # bits: of all tokens generated, when each was drawn
+    keeps_hidden: bool = False  # its hidden states are kept, to be compared
     scores_from: int | None = None  # from this position on the logits of the prompt are wanted
     source: Source | None = None  # of an encoder-decoder
     holds_source: bool = False  # has a share in the source's blocks

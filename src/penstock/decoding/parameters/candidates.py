@@ -12,3 +12,13 @@ NUM_CANDIDATES = decoding(
     step=1,
     group="main",
 )
+PENALTY_ALPHA = decoding(
+    "penalty_alpha",
+    label="Degeneration penalty",
+    description="How much it counts that a token leads somewhere new, against how likely it is.",
+    effect="Higher repeats less; 0 is greedy search; much above 0.6 the text loses its thread.",
+    default=0.6,
+    offered=(0, 1),
+    step=0.05,
+    group="main",
+)

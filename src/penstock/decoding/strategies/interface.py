@@ -50,7 +50,18 @@ class DrawDistinct:
     min_kept: int = 1
 
 
-Need = Argmax | Draw | Top | DrawDistinct
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The `count` likeliest tokens, best first, and how alike the model's state is to earlier ones.
+
+    The log-probabilities add up to 1 over the vocabulary, after processing. A strategy that needs
+    this once needs it of every sequence and from the start, so that all states are kept.
+    """
+
+    count: int
+
+
+Need = Argmax | Draw | Top | DrawDistinct | Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,8 @@ class StepResult:
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...] = ()  # after processing, unless the need says otherwise
     keys: tuple[float, ...] = ()  # for `DrawDistinct`
+    likeness: float | None = None  # for `Probe`: of the last token's hidden state to the likest
+    # before it, as a cosine; -inf for the first token
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +177,10 @@ class Strategy(Protocol):
 
     @classmethod
     def max_texts(cls, params: DecodingParams) -> int | None:
-        """How many texts can be returned with these parameters; `None` is any number."""
+        """How many texts can be returned with these parameters; `None` is any number.
+
+        Raises `InvalidParameter` where a value within its limits does not suit the strategy.
+        """
 
     @classmethod
     def max_live_sequences(cls, params: DecodingParams, num_texts: int) -> int:

@@ -40,3 +40,17 @@ class EncoderDecoder(Family, Protocol):
 
     def encode(self, batch: SourceBatch, cache: KVCache) -> None:
         """Read sources; leaves in the cache the keys and values that `forward` attends to."""
+
+
+@runtime_checkable
+class TellsHidden(Protocol):
+    """A family that also tells its last hidden states, which some strategies look at.
+
+    `forward` is `head` of the output rows of `hidden`.
+    """
+
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        """The last hidden states (num_tokens, width) of all rows, normed; fills the cache."""
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (num_rows, vocab_size), fp32, of hidden states (num_rows, width)."""
