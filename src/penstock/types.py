@@ -94,6 +94,13 @@ class DecodingParams:
     num_beams: int = _number(1, 1, 10)
     length_penalty: float = _number(1.0, -10, 10)
     early_stopping: bool = False
+    num_beam_groups: int = _number(1, 1, 10)
+    diversity_penalty: float = _number(0.0, 0, 100)
+    num_candidates: int = _number(1, 1, 16)
+    penalty_alpha: float = _number(0.0, 0, 1)
+    # several tokens at once
+    prompt_lookup_num_tokens: int = _number(0, 0, 64)
+    max_matching_ngram_size: int = _number(2, 1, 32)
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():
@@ -108,6 +115,12 @@ class DecodingParams:
             start, factor = self.exponential_decay_length_penalty
             check_range("exponential_decay_length_penalty", start, 0, 1_000_000)
             check_range("exponential_decay_length_penalty", factor, 1, 10)
+        if self.num_beam_groups > self.num_beams:
+            raise InvalidParameter(
+                f"num_beam_groups={self.num_beam_groups} is more than num_beams={self.num_beams}.",
+                "Use at least one beam for each group.",
+                param="num_beam_groups",
+            )
 
 
 NEUTRAL: Mapping[str, Any] = {f.name: f.default for f in fields(DecodingParams)}
@@ -272,7 +285,7 @@ class SequenceFinished:
     finish_reason: FinishReason
     text: str
     token_ids: tuple[int, ...]
-    score: float | None = None  # length-normalised log-probability, from beam strategies
+    score: float | None = None  # length-normalised log-probability, from strategies that compare
     logprobs: tuple[ChosenLogprob, ...] = ()
     ending: ChosenLogprob | None = None  # the choice of the token that ended the text
 

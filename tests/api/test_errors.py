@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from penstock.decoding.strategies import STRATEGIES
 from tests.api.conftest import connected
 from tests.fakes import FakeModels
 
@@ -68,7 +69,7 @@ RANGES = [
     ("examples", '"x"', "examples='x' is of the wrong type. Use a list."),
     ("model", '""', "model is empty. Give at least one character."),
     ("strategy", '"nope"',
-     "strategy='nope' does not exist. Use one of sampling, top_k, greedy, beam_search."),
+     f"strategy='nope' does not exist. Use one of {', '.join(STRATEGIES)}."),
     ("postprocess", '["shout"]',
      "postprocess='shout' is not a step. Use strip_prompt, drop_repeated_lines, limit_words:N; "
      "N is a whole number from 1 on."),

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.decoding import sampler
+from penstock.decoding.greatest import greatest
 from penstock.decoding.processors import process
 from penstock.decoding.processors.interface import Row
 from penstock.decoding.randomness import uniform
@@ -76,7 +77,7 @@ def test_the_greatest_scores_are_found_wherever_they_lie(vocab_size: int, count:
         [torch.randperm(vocab_size, generator=torch.Generator().manual_seed(i)) for i in range(50)]
     ).float()
 
-    values, token_ids = sampler._greatest(scores, count)
+    values, token_ids = greatest(scores, count)
 
     assert values.tolist() == [[float(vocab_size - 1 - i) for i in range(count)]] * 50
     assert scores.gather(1, token_ids).equal(values)

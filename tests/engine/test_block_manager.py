@@ -95,3 +95,16 @@ def _write(
     others = {block for s in alive if s is not sequence for block in s.block_table}
     assert not written & others, "a block that another sequence reads was written"
     sequence.num_computed += num_tokens
+
+
+def test_what_is_taken_back_frees_the_blocks_that_hold_nothing_else() -> None:
+    blocks = BlockManager(num_blocks=6, block_size=4)
+    sequence = Sequence(0, list(range(15)), num_prompt=5)
+    assert blocks.reserve(sequence, 15)
+    sequence.num_computed = 15
+
+    blocks.truncate(sequence, 5)
+
+    assert (sequence.num_computed, len(sequence.block_table), blocks.num_free) == (5, 2, 4)
+    blocks.truncate(sequence, 9)  # nothing is computed there
+    assert (sequence.num_computed, len(sequence.block_table)) == (5, 2)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
@@ -33,6 +34,9 @@ decoding_params = st.builds(
     num_beams=st.integers(1, 5),
     length_penalty=st.sampled_from([-1.0, 0.0, 1.0, 2.0]),
     early_stopping=st.booleans(),
+    diversity_penalty=st.sampled_from([0.0, 0.5, 3.0]),
+    penalty_alpha=st.sampled_from([0.0, 0.3, 0.6, 1.0]),
+    num_candidates=st.integers(1, 4),
     repetition_penalty=st.sampled_from([1.0, 1.3]),
     no_repeat_ngram_size=st.sampled_from([0, 2, 3]),
     frequency_penalty=st.sampled_from([0.0, 0.0, 0.7]),
@@ -48,9 +52,12 @@ decoding_params = st.builds(
 
 @st.composite
 def generation_requests(draw: st.DrawFn) -> GenerationRequest:
-    strategy = draw(st.sampled_from(["greedy", "sampling", "top_k", "beam_search"]))
+    strategy = draw(st.sampled_from(list(STRATEGIES)))
     params = draw(decoding_params)
-    most = {"greedy": 1, "beam_search": params.num_beams}.get(strategy, 4)
+    params = replace(params, num_beam_groups=draw(st.integers(1, params.num_beams)))
+    if strategy == "contrastive_search":
+        params = replace(params, top_k=draw(st.integers(1, 5)))
+    most = STRATEGIES[strategy].max_texts(params) or 4
     return GenerationRequest(
         request_id="r",
         prompt=draw(prompts),

@@ -37,6 +37,20 @@ REQUEST = GenerationRequest(
 STRATEGIES = {
     "greedy": replace(REQUEST, strategy="greedy", params=DecodingParams(repetition_penalty=1.8)),
     "sampling": replace(REQUEST, num_sequences=3, params=PENALISED),
+    "beam_sampling": replace(
+        REQUEST,
+        strategy="beam_sampling",
+        num_sequences=2,
+        params=replace(PENALISED, num_beams=3),
+    ),
+    "contrastive_search": replace(
+        REQUEST,
+        strategy="contrastive_search",
+        params=DecodingParams(top_k=3, penalty_alpha=0.5, repetition_penalty=1.8),
+    ),
+    "best_of_n": replace(
+        REQUEST, strategy="best_of_n", num_sequences=2, params=replace(PENALISED, num_candidates=3)
+    ),
     "beam_search": replace(
         REQUEST, strategy="beam_search", num_sequences=2, params=DecodingParams(num_beams=4)
     ),

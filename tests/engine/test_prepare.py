@@ -2,6 +2,7 @@
 
 import pytest
 
+from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.prepare import prepare
 from penstock.errors import InvalidParameter, PenstockError, PromptTooLong
 from penstock.types import DecodingParams, GenerationRequest
@@ -84,7 +85,7 @@ def test_how_many_tokens_may_be_written(changes: dict[str, object], max_new_toke
             {"strategy": "magic"},
             InvalidParameter,
             "strategy",
-            "strategy='magic' does not exist. Use one of sampling, top_k, greedy, beam_search.",
+            f"strategy='magic' does not exist. Use one of {', '.join(STRATEGIES)}.",
         ),
         (
             {"strategy": "greedy", "num_sequences": 2},

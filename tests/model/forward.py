@@ -2,7 +2,7 @@
 
 import torch
 
-from penstock.model.families.interface import Family
+from penstock.model.families.interface import Family, TellsHidden
 from penstock.model.kv_cache import KVCache
 from penstock.ops.interface import ForwardBatch
 
@@ -11,6 +11,16 @@ BLOCK_SIZE = 4
 
 def all_logits(family: Family, token_ids: list[int]) -> torch.Tensor:
     """Logits (num_tokens, vocab_size) of one sequence computed whole, its blocks out of order."""
+    return family.forward(*_one_sequence(family, token_ids))
+
+
+def all_hidden(family: Family, token_ids: list[int]) -> torch.Tensor:
+    """The last hidden states (num_tokens, width) of one sequence."""
+    assert isinstance(family, TellsHidden)
+    return family.hidden(*_one_sequence(family, token_ids))
+
+
+def _one_sequence(family: Family, token_ids: list[int]) -> tuple[ForwardBatch, KVCache]:
     num_blocks = -(-len(token_ids) // BLOCK_SIZE)
     table = list(reversed(range(num_blocks)))
     positions = torch.arange(len(token_ids))
@@ -23,5 +33,4 @@ def all_logits(family: Family, token_ids: list[int]) -> torch.Tensor:
         block_tables=torch.tensor([table], dtype=torch.int32),
         output_rows=positions,
     )
-    cache = KVCache(family.cache_shape, num_blocks=num_blocks, block_size=BLOCK_SIZE)
-    return family.forward(batch, cache)
+    return batch, KVCache(family.cache_shape, num_blocks=num_blocks, block_size=BLOCK_SIZE)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    GPT2Config,
     GPTNeoConfig,
     LlamaConfig,
     MistralConfig,
@@ -25,7 +26,7 @@ from penstock.ops.interface import Ops
 from penstock.ops.torch_ops import TorchOps
 from penstock.types import GenerationRequest
 from tests.engine.driving import run_alone
-from tests.model.forward import all_logits
+from tests.model.forward import all_hidden, all_logits
 
 VOCAB_SIZE = 61
 LENGTH = 23
@@ -105,6 +106,18 @@ def _gpt_neo(rng: random.Random) -> PreTrainedConfig:
     )
 
 
+def _gpt2(rng: random.Random) -> PreTrainedConfig:
+    return GPT2Config(
+        vocab_size=VOCAB_SIZE,
+        n_positions=64,
+        n_embd=24,
+        n_layer=2,
+        n_head=rng.choice([1, 3]),
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+
+
 def _pair(
     config: PreTrainedConfig, seed: int, ops: Ops | None = None
 ) -> tuple[torch.nn.Module, Family]:
@@ -150,6 +163,20 @@ def test_logits_are_those_of_transformers(make, seed: int) -> None:
         expected = reference(torch.tensor([token_ids])).logits[0]
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
     assert family.num_parameters == reference.num_parameters()
+
+
+@pytest.mark.parametrize("make", [_llama, _gpt_neo, _gpt2])
+def test_hidden_states_are_those_of_transformers_and_their_head_gives_the_logits(make) -> None:
+    config = make(random.Random(3))
+    reference, family = _pair(config, 3)
+    token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
+
+    hidden = all_hidden(family, token_ids)
+
+    with torch.inference_mode():
+        expected = reference(torch.tensor([token_ids]), output_hidden_states=True)
+    torch.testing.assert_close(hidden, expected.hidden_states[-1][0], atol=1e-4, rtol=1e-4)
+    assert family.head(hidden).equal(all_logits(family, token_ids))
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from penstock.decoding.greatest import first_greatest, greatest
 from penstock.decoding.processors import PENALTIES, TEMPERATURE, has_quick_way, process
 from penstock.decoding.processors.interface import Row
-from penstock.decoding.strategies.interface import Argmax, Draw, Need, Top
+from penstock.decoding.randomness import gumbels
+from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Need, Probe, Top
 from penstock.decoding.trace import TracedStage, trace_row
 
 NEGATIVE_INFINITY = float("-inf")
 NUM_CANDIDATES = 256  # rows whose nucleus or top-k fits in as many are never sorted whole
-NUM_STRIPS = 16  # into so many equal parts a long row is cut to find its greatest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Question:
     row: Row
     need: Need
     uniforms: tuple[float, ...] = ()  # one number in [0, 1) per stream of a `Draw`
+    noise_key: int = 0  # what the random numbers of a `DrawDistinct` are made from
     num_logprobs: int | None = None  # report the model's own log-probabilities beside the answer
     num_traced: int | None = None  # report every step of the chain, each with so many candidates
 
@@ -35,12 +37,14 @@ class Question:
 class Answer:
     """The tokens a need asked for.
 
-    `logprobs` are after processing, and only for `Top`; `surprises`, in bits, are those of what
-    was drawn among what could be, and only for a `Draw` whose parameters want them.
+    `logprobs` are after processing for `Top`, `Probe` and `DrawDistinct`, which has `keys` too, and
+    before it for a `Draw` that is scored; else there are none. `surprises`, in bits, are those of
+    what was drawn among what could be, and only where the parameters want them.
     """
 
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...] = ()
+    keys: tuple[float, ...] = ()
     surprises: tuple[float, ...] = ()
     report: "Report | None" = None
 
@@ -63,7 +67,7 @@ def answer(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
             rows = logits if len(mine) == len(questions) else logits[mine]
             answers |= zip(mine, answer_kind(rows, [questions[i] for i in mine]), strict=True)
     reports = _reports(logits, questions, answers)
-    return [_with_report(answers[i], reports.get(i)) for i in range(len(questions))]
+    return [_with_report(answers[i], reports.get(i), q) for i, q in enumerate(questions)]
 
 
 def _kind(question: Question) -> type[Need]:
@@ -75,7 +79,7 @@ def _kind(question: Question) -> type[Need]:
 
 def _argmax(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     scores = process(logits, [q.row for q in questions], PENALTIES)
-    best = _first_greatest(scores)
+    best = first_greatest(scores)
     counts = [len(q.need.streams) if isinstance(q.need, Draw) else 1 for q in questions]
     return [Answer((token_id,) * n) for token_id, n in zip(best, counts, strict=True)]
 
@@ -84,9 +88,35 @@ def _top(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     """Penalties work on log-probabilities here, as they do in transformers' beam search."""
     scores = process(logits.log_softmax(dim=-1), [q.row for q in questions], PENALTIES)
     counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Top)]
-    values, token_ids = _greatest(scores, max(counts))
+    values, token_ids = greatest(scores, max(counts))
     rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
     return [Answer(tuple(ids[:n]), tuple(logprobs[:n])) for ids, logprobs, n in rows]
+
+
+def _probe(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+    """The likeliest tokens with probabilities that add up to 1 after the penalties."""
+    scores = process(logits, [q.row for q in questions], PENALTIES).log_softmax(dim=-1)
+    counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Probe)]
+    values, token_ids = greatest(scores, max(counts))
+    rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
+    return [Answer(tuple(ids[:n]), tuple(logprobs[:n])) for ids, logprobs, n in rows]
+
+
+def _draw_distinct(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+    """Draw without replacement: what has the greatest score with Gumbel noise added to it.
+
+    The chain works on log-probabilities here, as it does in transformers' beam sampling.
+    """
+    scores = process(logits.log_softmax(dim=-1), [q.row for q in questions])
+    noise = gumbels([q.noise_key for q in questions], scores.shape[-1])
+    counts = [
+        min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, DrawDistinct)
+    ]
+    keys, token_ids = greatest(scores + torch.from_numpy(noise).to(scores.device), max(counts))
+    logprobs = scores.gather(1, token_ids)
+    rows = zip(token_ids.tolist(), logprobs.tolist(), keys.tolist(), counts, strict=True)
+    answers = [Answer(tuple(i[:n]), tuple(p[:n]), tuple(k[:n])) for i, p, k, n in rows]
+    return [_with_surprises(a, scores[i], questions[i]) for i, a in enumerate(answers)]
 
 
 def _draw(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
@@ -122,7 +152,7 @@ def _candidates(logits: Tensor, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Te
     (num_rows, NUM_CANDIDATES) in vocabulary order.
     """
     tempered = process(logits, rows, [TEMPERATURE])
-    best, token_ids = _greatest(tempered, NUM_CANDIDATES)
+    best, token_ids = greatest(tempered, NUM_CANDIDATES)
     top_k = torch.tensor([[row.params.top_k] for row in rows], device=logits.device)
     top_p = best.new_tensor([[row.params.top_p] for row in rows])
     beyond_k = (torch.arange(NUM_CANDIDATES, device=logits.device) >= top_k) & (top_k > 0)
@@ -137,33 +167,6 @@ def _candidates(logits: Tensor, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Te
     is_sure = (top_k > 0).squeeze(1) | (mass[:, -1] > top_p.squeeze(1) + 1e-4)
     token_ids, order = token_ids.sort(dim=-1)
     return is_sure, best.masked_fill(outranked, NEGATIVE_INFINITY).gather(1, order), token_ids
-
-
-def _first_greatest(scores: Tensor) -> list[int]:
-    """The first index of each row's greatest score; NumPy finds it many times faster than torch."""
-    where = scores.numpy().argmax(axis=-1) if scores.is_cpu else scores.argmax(dim=-1)
-    token_ids: list[int] = where.tolist()
-    return token_ids
-
-
-def _greatest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` greatest scores of each row and their token ids, best first.
-
-    A long row is laid out as strips below each other: its greatest scores lie in the columns with
-    the greatest maxima, so `topk` needs to see only those columns and what fits into no strip.
-    """
-    width = scores.shape[-1] // NUM_STRIPS
-    if width <= count:
-        best = scores.topk(count, dim=-1)
-        return best.values, best.indices
-    strips = scores[:, : width * NUM_STRIPS].reshape(len(scores), NUM_STRIPS, width)
-    columns = strips.amax(dim=1).topk(count, dim=-1, sorted=False).indices  # (num_rows, count)
-    starts = torch.arange(NUM_STRIPS, device=scores.device)[:, None] * width
-    token_ids = (starts + columns[:, None]).flatten(1)  # (num_rows, NUM_STRIPS * count)
-    rest = torch.arange(width * NUM_STRIPS, scores.shape[-1], device=scores.device)
-    token_ids = torch.cat((token_ids, rest.expand(len(scores), -1)), dim=1)
-    best = scores.gather(1, token_ids).topk(count, dim=-1)
-    return best.values, token_ids.gather(1, best.indices)
 
 
 def _invert(
@@ -184,10 +187,14 @@ def _invert(
         chosen = token_ids[row_of].gather(1, chosen)
     drawn = iter(chosen.squeeze(1).tolist())
     answers = [Answer(tuple(next(drawn) for _ in q.uniforms)) for q in questions]
-    return [
-        replace(a, surprises=_surprises(scores[i], a.token_ids)) if q.row.params.mirostat else a
-        for i, (a, q) in enumerate(zip(answers, questions, strict=True))
-    ]
+    return [_with_surprises(a, scores[i], questions[i]) for i, a in enumerate(answers)]
+
+
+def _with_surprises(answer: Answer, scores: Tensor, question: Question) -> Answer:
+    """The answer, with how surprising its tokens are where Mirostat wants to know."""
+    if not question.row.params.mirostat:
+        return answer
+    return replace(answer, surprises=_surprises(scores, answer.token_ids))
 
 
 def _surprises(scores: Tensor, drawn: Sequence[int]) -> tuple[float, ...]:
@@ -200,7 +207,7 @@ def _reports(
     logits: Tensor, questions: Sequence[Question], answers: dict[int, Answer]
 ) -> dict[int, Report]:
     """The model's own log-probabilities for the rows that asked for them."""
-    asked = [i for i, q in enumerate(questions) if _is_reported(q)]
+    asked = [i for i, q in enumerate(questions) if _is_reported(q) or _is_scored(q)]
     if not asked:
         return {}
     logprobs = logits[asked].log_softmax(dim=-1)
@@ -221,19 +228,28 @@ def _is_reported(question: Question) -> bool:
     return question.num_logprobs is not None or question.num_traced is not None
 
 
+def _is_scored(question: Question) -> bool:
+    return isinstance(question.need, Draw) and question.need.is_scored
+
+
 def _stages(logits: Tensor, question: Question) -> tuple[TracedStage, ...]:
     if question.num_traced is None:
         return ()
-    is_drawn = isinstance(question.need, Draw)
+    is_drawn = isinstance(question.need, Draw | DrawDistinct)
     return trace_row(logits, question.row, filters=is_drawn, num_candidates=question.num_traced)
 
 
-def _with_report(answer: Answer, report: Report | None) -> Answer:
-    return answer if report is None else replace(answer, report=report)
+def _with_report(answer: Answer, report: Report | None, question: Question) -> Answer:
+    if report is None:
+        return answer
+    logprobs = report.chosen if _is_scored(question) else answer.logprobs
+    return replace(answer, logprobs=logprobs, report=report if _is_reported(question) else None)
 
 
 ANSWERS: tuple[tuple[type[Need], Callable[[Tensor, list[Question]], list[Answer]]], ...] = (
     (Argmax, _argmax),
     (Draw, _draw),
     (Top, _top),
+    (DrawDistinct, _draw_distinct),
+    (Probe, _probe),
 )

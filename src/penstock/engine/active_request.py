@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from torch import Tensor
 
 from penstock.decoding.processors.interface import Row
-from penstock.decoding.randomness import coin, uniform
+from penstock.decoding.randomness import coin, noise_key, uniform
 from penstock.decoding.sampler import Answer, Question
 from penstock.decoding.strategies import STRATEGIES
 from penstock.decoding.strategies.interface import (
@@ -13,9 +13,13 @@ from penstock.decoding.strategies.interface import (
     Agree,
     Append,
     Draw,
+    DrawDistinct,
     Drop,
     Finish,
     Fork,
+    Guess,
+    Need,
+    Probe,
     StepResult,
     StrategyInput,
 )
@@ -54,17 +58,20 @@ class ActiveRequest:
                 num_sequences=request.num_sequences,
                 eos_token_ids=prepared.stopping.eos_token_ids,
                 stop=prepared.stopping,
+                prompt_token_ids=prepared.prompt_token_ids,
             )
         )
         prompt = list(prepared.prompt_token_ids)
-        self._sequences = {0: EngineSequence(0, prompt, num_prompt=len(prompt))}
+        first = EngineSequence(0, prompt, num_prompt=len(prompt))
+        first.keeps_hidden = isinstance(self._strategy.need(0), Probe)
+        self._sequences = {0: first}
         self._prompt_scores: PromptScores | None = None
         if request.prompt_logprobs is not None:
             self._prompt_scores = PromptScores(
                 self.request_id, tuple(prompt), request.prompt_logprobs, tokenizer
             )
             self._sequences[0].scores_from = 0
-        self._results: dict[int, StepResult] = {}
+        self._results: dict[int, list[StepResult]] = {}
         self._surprises: dict[tuple[int, int], float] = {}  # of sequence and token, this step
         self._logprobs = LogprobTree(tokenizer)
         self._returned = [
@@ -110,36 +117,55 @@ class ActiveRequest:
             error=error,
         )
 
-    def question(self, sequence: EngineSequence) -> Question:
-        """What the strategy wants from the next logits of `sequence`."""
+    def questions(self, sequence: EngineSequence) -> list[Question]:
+        """What the strategy wants from the next logits of `sequence`, and after each guess."""
         need = self._strategy.need(sequence.id)
+        return [self._question(sequence, need, i) for i in range(sequence.num_guesses + 1)]
+
+    def _question(self, sequence: EngineSequence, need: Need, num_guesses: int) -> Question:
+        """What is wanted if the first `num_guesses` guesses are right."""
         streams = need.streams if isinstance(need, Draw) else ()
-        position = sequence.num_generated
+        noise = need.stream if isinstance(need, DrawDistinct) else 0
+        position = sequence.num_generated + num_guesses
         return Question(
             row=Row(
                 params=self._prepared.request.params,
-                token_ids=sequence.token_ids,
+                token_ids=sequence.token_ids[: sequence.num_prompt + position],
                 num_generated=position,
                 min_new_tokens=self._prepared.request.min_new_tokens,
                 eos_token_ids=self._prepared.stopping.eos_token_ids,
                 max_new_tokens=self._prepared.stopping.max_new_tokens,
                 coin=coin(self._prepared.seed, sequence.id, position),
                 total_surprise=sequence.total_surprise,
+                min_kept=need.min_kept if isinstance(need, DrawDistinct) else 1,
             ),
             need=need,
             uniforms=tuple(uniform(self._prepared.seed, s, position) for s in streams),
+            noise_key=noise_key(self._prepared.seed, noise, position),
             num_logprobs=self._prepared.request.logprobs,
             num_traced=self._prepared.request.trace,
         )
 
-    def receive(self, sequence: EngineSequence, answer: Answer) -> None:
-        """Keep the answer to a sequence's question until all live sequences have theirs."""
-        if answer.report is not None:
-            path = sequence.token_ids[sequence.num_prompt :]
-            self._logprobs.record(path, answer.token_ids, answer.report)
-        for token_id, surprise in zip(answer.token_ids, answer.surprises, strict=False):
-            self._surprises[sequence.id, token_id] = surprise
-        self._results[sequence.id] = StepResult(sequence.id, answer.token_ids, answer.logprobs)
+    def receive(
+        self, sequence: EngineSequence, answers: Iterable[Answer], likeness: float | None = None
+    ) -> None:
+        """Keep a sequence's answers until all live sequences have theirs.
+
+        The answers after a wrong guess are to a question that nobody has.
+        """
+        results = self._results[sequence.id] = []
+        end = sequence.num_prompt + sequence.num_generated
+        for position, answer in enumerate(answers, end):
+            if answer.report is not None:
+                path = sequence.token_ids[sequence.num_prompt : position]
+                self._logprobs.record(path, answer.token_ids, answer.report)
+            for token_id, surprise in zip(answer.token_ids, answer.surprises, strict=False):
+                self._surprises[sequence.id, token_id] = surprise
+            results.append(
+                StepResult(sequence.id, answer.token_ids, answer.logprobs, answer.keys, likeness)
+            )
+            if sequence.token_ids[position : position + 1] != [*answer.token_ids]:
+                break
 
     def score_prompt(self, sequence: EngineSequence, positions: range, logits: Tensor) -> None:
         """Note how likely the prompt's tokens after `positions` were."""
@@ -154,7 +180,11 @@ class ActiveRequest:
             outputs += self._prompt_scores.take()
         if self._prepared.stopping.max_new_tokens == 0:
             return [*outputs, *self._finish_all(FinishReason.LENGTH)]
-        results = [self._results[sequence_id] for sequence_id in self._sequences]
+        results = [r for sequence_id in self._sequences for r in self._results[sequence_id]]
+        for sequence in self._sequences.values():
+            sequence.give_up_guesses()
+            num_right = len(self._results[sequence.id]) - 1
+            blocks.truncate(sequence, len(sequence.token_ids) + num_right)
         self._results = {}
         actions = self._strategy.decide(results)
         for action in actions:
@@ -187,6 +217,8 @@ class ActiveRequest:
                 sequence = self._sequences[sequence_id]
                 sequence.token_ids.append(token_id)
                 sequence.total_surprise += self._surprises.get((sequence_id, token_id), 0.0)
+            case Guess(sequence_id, token_ids):
+                self._sequences[sequence_id].guess(token_ids)
             case Drop(sequence_id):
                 blocks.free(self._sequences.pop(sequence_id))
             case Agree(index, token_ids):
@@ -198,9 +230,11 @@ class ActiveRequest:
 
     def _fork(self, fork: Fork, blocks: BlockManager) -> None:
         parent = self._sequences[fork.parent_id]
+        assert parent.num_computed <= len(parent.token_ids), "right guesses belong to one sequence"
         token_ids = [*parent.token_ids, fork.token_id]
         child = EngineSequence(fork.child_id, token_ids, num_prompt=parent.num_prompt)
         surprise = self._surprises.get((parent.id, fork.token_id), 0.0)
         child.total_surprise = parent.total_surprise + surprise
+        child.keeps_hidden = parent.keeps_hidden
         blocks.fork(parent, child)
         self._sequences[fork.child_id] = child

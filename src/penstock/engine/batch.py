@@ -13,7 +13,8 @@ from penstock.ops.interface import ForwardBatch
 def build(plan: Seq[Planned[Any]], block_size: int) -> ForwardBatch:
     """Pack what is planned.
 
-    The output rows are the last row of each completing sequence, then the rows that score prompts.
+    The output rows are the last rows of each completing sequence, one and another for each of its
+    guesses; then the rows that score prompts.
     """
     token_ids: list[int] = []
     positions: list[int] = []
@@ -38,7 +39,11 @@ def build(plan: Seq[Planned[Any]], block_size: int) -> ForwardBatch:
 
 
 def _output_rows(plan: Seq[Planned[Any]], query_starts: list[int]) -> list[int]:
-    last = [end - 1 for p, end in zip(plan, query_starts[1:], strict=True) if p.completes]
+    last = [
+        row
+        for p, end in zip(plan, query_starts[1:], strict=True)
+        for row in range(end - p.num_outputs, end)
+    ]
     scored = [
         start + position - p.sequence.num_computed
         for p, start in zip(plan, query_starts, strict=False)

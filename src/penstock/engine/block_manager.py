@@ -46,6 +46,16 @@ class BlockManager:
         child.block_table = list(parent.block_table)
         child.num_computed = parent.num_computed
 
+    def truncate(self, sequence: Sequence, num_tokens: int) -> None:
+        """Forget what is computed beyond `num_tokens`; blocks that hold nothing else are freed."""
+        if sequence.num_computed <= num_tokens:
+            return
+        num_kept = self.blocks_for(num_tokens)
+        for block in sequence.block_table[num_kept:]:
+            self._release(block)
+        del sequence.block_table[num_kept:]
+        sequence.num_computed = num_tokens
+
     def free(self, sequence: Sequence) -> None:
         """Take back the sequence's share in its blocks; nothing of it is computed any more."""
         for block in sequence.block_table:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from penstock.engine.block_manager import BlockManager
 from penstock.engine.config import EngineConfig
 from penstock.engine.metrics import EngineStats
 from penstock.engine.prepare import PreparedRequest
-from penstock.engine.runner import Runner
+from penstock.engine.runner import Computed, Runner
 from penstock.engine.scheduler import Planned, Scheduler
 from penstock.errors import EngineFailed, InvalidParameter
 from penstock.model.loading import LoadedModel
@@ -58,6 +59,7 @@ class Engine:
         """Queue a request. Refuses what could never fit the cache, even alone."""
         self._check_fits(prepared)
         request = ActiveRequest(prepared, self._model.tokenizer, self._clock())
+        self._check_model_suits(request)
         self._requests[request.request_id] = request
         self._scheduler.add(request)
 
@@ -73,10 +75,11 @@ class Engine:
             outputs += self._mark_planned(plan)
             completing = [p for p in plan if p.completes]
             scored = [(p, p.scored) for p in plan if p.scored]
-            logits = self._runner.run(plan, self._blocks.take_copies())
+            num_outputs = sum(p.num_outputs for p in plan)
+            computed = self._runner.run(plan, self._blocks.take_copies())
             self._num_steps += 1
-            _score_prompts(scored, logits[len(completing) :])
-            outputs += self._advance(completing, logits[: len(completing)])
+            _score_prompts(scored, computed.logits[num_outputs:])
+            outputs += self._advance(completing, computed, num_outputs)
         return outputs
 
     def stats(self) -> EngineStats:
@@ -99,6 +102,14 @@ class Engine:
                 param="max_new_tokens",
             )
 
+    def _check_model_suits(self, request: ActiveRequest) -> None:
+        if any(s.keeps_hidden for s in request.live) and not self._runner.tells_hidden:
+            raise InvalidParameter(
+                f"{self._model.model_id} does not tell its hidden states, as is needed here.",
+                "Choose another strategy or another model.",
+                param="strategy",
+            )
+
     def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
         """Announce the requests that are planned for the first time."""
         now = self._clock()
@@ -108,15 +119,17 @@ class Engine:
         return [request.started() for request in new.values()]
 
     def _advance(
-        self, completing: Sequence[Planned[ActiveRequest]], logits: Tensor
+        self, completing: Sequence[Planned[ActiveRequest]], computed: Computed, num_outputs: int
     ) -> list[EngineOutput]:
         """Answer what was asked of the logits and let the strategies decide."""
         if not completing:
             return []
-        questions = [p.request.question(p.sequence) for p in completing]
-        answers = answer(logits, questions)
-        for planned, its_answer in zip(completing, answers, strict=True):
-            planned.request.receive(planned.sequence, its_answer)
+        questions = [p.request.questions(p.sequence) for p in completing]
+        answers = iter(answer(computed.logits[:num_outputs], [q for qs in questions for q in qs]))
+        for planned, its_questions in zip(completing, questions, strict=True):
+            its_answers = list(islice(answers, len(its_questions)))
+            likeness = computed.likeness.get(planned.sequence)
+            planned.request.receive(planned.sequence, its_answers, likeness)
         now = self._clock()
         outputs: list[EngineOutput] = []
         for request in {id(p.request): p.request for p in completing}.values():

@@ -29,9 +29,9 @@ class PreparedRequest:
     @property
     def max_live_sequences(self) -> int:
         """How many sequences may be alive at once."""
-        if _has_parameter(self.request.strategy, "num_beams"):
-            return self.request.params.num_beams
-        return self.request.num_sequences
+        request = self.request
+        strategy = STRATEGIES[request.strategy]
+        return strategy.max_live_sequences(request.params, request.num_sequences)
 
 
 def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
@@ -69,27 +69,14 @@ def _check_strategy(request: GenerationRequest) -> None:
             f"Use one of {', '.join(STRATEGIES)}.",
             param="strategy",
         )
-    limit = _max_sequences(request)
-    if request.num_sequences > limit:
+    limit = strategy.max_texts(request.params)
+    if limit is not None and request.num_sequences > limit:
         raise InvalidParameter(
             f"num_return_sequences={request.num_sequences} is more than {strategy.label} gives "
             "with these settings.",
             f"Use {limit} or less.",
             param="num_return_sequences",
         )
-
-
-def _max_sequences(request: GenerationRequest) -> int:
-    """How many texts the strategy can return: beams at most as many as there are beams."""
-    if not _has_parameter(request.strategy, "num_return_sequences"):
-        return 1
-    if _has_parameter(request.strategy, "num_beams"):
-        return request.params.num_beams
-    return request.num_sequences
-
-
-def _has_parameter(strategy: str, name: str) -> bool:
-    return any(parameter.name == name for parameter in STRATEGIES[strategy].parameters)
 
 
 def _prompt_token_ids(request: GenerationRequest, model: LoadedModel) -> tuple[int, ...]:

@@ -1,6 +1,8 @@
 """Runs planned steps on a model. Owns the model's KV cache; knows no requests."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,8 +11,19 @@ from torch import Tensor
 from penstock.engine import batch
 from penstock.engine.config import EngineConfig
 from penstock.engine.scheduler import Planned
-from penstock.model.families.interface import Family
+from penstock.engine.sequence import Sequence
+from penstock.model.families.interface import Family, TellsHidden
+from penstock.model.hidden_cache import HiddenCache
 from penstock.model.kv_cache import KVCache
+from penstock.ops.interface import ForwardBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What came of a step: logits (num_outputs, vocab_size) and, where kept, `Probe`'s likeness."""
+
+    logits: Tensor
+    likeness: Mapping[Sequence, float] = field(default_factory=dict)
 
 
 class Runner:
@@ -23,15 +36,42 @@ class Runner:
         self._cache = KVCache(
             family.cache_shape, num_blocks=self.num_blocks, block_size=config.block_size
         )
+        self._hidden = HiddenCache(num_blocks=self.num_blocks, block_size=config.block_size)
+
+    @property
+    def tells_hidden(self) -> bool:
+        """Whether the model's hidden states can be looked at."""
+        return isinstance(self._family, TellsHidden)
 
     @torch.inference_mode()
-    def run(self, plan: Seq[Planned[Any]], copies: Seq[tuple[int, int]]) -> Tensor:
-        """Compute the plan; logits (num_outputs, vocab_size) in the order of `batch.build`."""
+    def run(self, plan: Seq[Planned[Any]], copies: Seq[tuple[int, int]]) -> Computed:
+        """Compute the plan. `batch.build` says in which order the rows of logits come."""
         self._cache.copy_blocks(copies)
-        logits = self._family.forward(batch.build(plan, self.block_size), self._cache)
+        self._hidden.copy_blocks(copies)
+        packed = batch.build(plan, self.block_size)
+        if any(planned.sequence.keeps_hidden for planned in plan):
+            computed = self._run_and_compare(plan, packed)
+        else:
+            computed = Computed(self._family.forward(packed, self._cache))
         for planned in plan:
             planned.sequence.num_computed += planned.num_tokens
-        return logits
+        return computed
+
+    def _run_and_compare(self, plan: Seq[Planned[Any]], packed: ForwardBatch) -> Computed:
+        """Compute the plan and keep the hidden states of the sequences that want it."""
+        assert isinstance(self._family, TellsHidden)
+        hidden = self._family.hidden(packed, self._cache)
+        keepers = [i for i, planned in enumerate(plan) if planned.sequence.keeps_hidden]
+        starts = packed.query_starts.tolist()
+        rows = [row for i in keepers for row in range(starts[i], starts[i + 1])]
+        self._hidden.keep(hidden[rows], packed.slots[rows])
+        likeness = self._hidden.likeness(
+            packed.block_tables[keepers], packed.context_lengths[keepers]
+        )
+        return Computed(
+            self._family.head(hidden[packed.output_rows]),
+            {plan[i].sequence: value for i, value in zip(keepers, likeness.tolist(), strict=True)},
+        )
 
 
 def _blocks_that_fit(family: Family, config: EngineConfig) -> int:

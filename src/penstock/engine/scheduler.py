@@ -37,6 +37,11 @@ class Planned(Generic[R]):
         return self.num_tokens == self.sequence.num_pending
 
     @property
+    def num_outputs(self) -> int:
+        """How many rows of logits the strategy wants: the last, and one after each guess."""
+        return 1 + self.sequence.num_guesses if self.completes else 0
+
+    @property
     def scored(self) -> range:
         """The positions whose logits are wanted to score the prompt's next token."""
         sequence = self.sequence
@@ -93,19 +98,27 @@ class Scheduler(Generic[R]):
         budget = self._max_batch_tokens
         plan: list[Planned[R]] = []
         for request, sequence in [(r, s) for r in self._running for s in r.live]:
-            num_tokens = min(sequence.num_pending, budget)
-            if not num_tokens or request not in self._running:
+            if not min(sequence.num_pending, budget) or request not in self._running:
                 continue
+            self._give_up_guesses_without_room(sequence, budget)
+            num_tokens = min(sequence.num_pending, budget)
             if self._reserve_or_preempt(request, sequence, num_tokens):
                 plan.append(Planned(request, sequence, num_tokens))
                 budget -= num_tokens
         return [p for p in plan if p.request in self._running]
+
+    def _give_up_guesses_without_room(self, sequence: Sequence, budget: int) -> None:
+        """Guesses never take a block from another request, and are never cut into two steps."""
+        sequence.give_up_guesses(max(0, sequence.num_pending - budget))
+        if sequence.num_guesses and not self._blocks.reserve(sequence, sequence.num_pending):
+            sequence.give_up_guesses()
 
     def _reserve_or_preempt(self, request: R, sequence: Sequence, num_tokens: int) -> bool:
         """Reserve blocks, taking them from the newest requests if need be, itself included."""
         while not self._blocks.reserve(sequence, num_tokens):
             newest = self._running.pop()
             for preempted in newest.live:
+                preempted.give_up_guesses()
                 self._blocks.free(preempted)
             self._waiting.appendleft(newest)
             if newest is request:

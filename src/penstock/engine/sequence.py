@@ -1,5 +1,6 @@
 """A sequence: the engine's mutable view of one line of tokens. Holds no tensors."""
 
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
 
 
@@ -8,22 +9,43 @@ class Sequence:
     """Tokens, how many of them are in the KV cache, and in which blocks.
 
     A step lets a sequence catch up: its pending tokens are computed, the first time the whole
-    prompt, later the last token. Owned by the engine; blocks are changed by `BlockManager` only.
+    prompt, later the last token. Its last tokens may be guesses, to be checked by the next step;
+    any of them may be given up at any time. Owned by the engine; blocks are changed by
+    `BlockManager` only.
     """
 
     id: int
     token_ids: list[int]
     num_prompt: int
     num_computed: int = 0
+    num_guesses: int = 0  # at the end of `token_ids`
     block_table: list[int] = field(default_factory=list)
     total_surprise: float = 0.0  # bits: of all tokens generated, when each was drawn
+    keeps_hidden: bool = False  # its hidden states are kept, to be compared
     scores_from: int | None = None  # from this position on the logits of the prompt are wanted
 
     @property
     def num_pending(self) -> int:
-        """Tokens whose keys and values are not in the cache yet."""
+        """Tokens, guesses included, whose keys and values are not in the cache yet."""
         return len(self.token_ids) - self.num_computed
 
     @property
     def num_generated(self) -> int:
-        return len(self.token_ids) - self.num_prompt
+        """Tokens after the prompt, without the guesses."""
+        return len(self.token_ids) - self.num_guesses - self.num_prompt
+
+    @property
+    def guesses(self) -> list[int]:
+        return self.token_ids[len(self.token_ids) - self.num_guesses :]
+
+    def guess(self, token_ids: Seq[int]) -> None:
+        """Go on with guesses, after whatever is certain."""
+        assert not self.num_guesses, "guesses are checked or given up before there are new ones"
+        self.token_ids += token_ids
+        self.num_guesses = len(token_ids)
+
+    def give_up_guesses(self, count: int | None = None) -> None:
+        """Take back the last `count` guesses, or all."""
+        count = self.num_guesses if count is None else min(count, self.num_guesses)
+        del self.token_ids[len(self.token_ids) - count :]
+        self.num_guesses -= count

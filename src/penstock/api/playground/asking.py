@@ -14,6 +14,8 @@ from penstock.api.services import Defaults
 from penstock.decoding.parameters import KIND_OF, defaults
 from penstock.decoding.parameters.filters import FILTERS
 from penstock.decoding.strategies import DEFAULT_STRATEGY, STRATEGIES
+from penstock.decoding.strategies.beam_search import BeamSearch
+from penstock.decoding.strategies.greedy import Greedy
 from penstock.decoding.strategies.interface import Strategy
 from penstock.errors import InvalidParameter
 from penstock.serving.models import ServedModel
@@ -46,8 +48,10 @@ class Asked:
     @property
     def type(self) -> str:
         """What the text is really made by: drawing at temperature 0 is greedy."""
-        is_greedy = "temperature" in _names(self.strategy) and self.params.temperature == 0
-        return "greedy" if is_greedy else self.strategy.type
+        names = _names(self.strategy)
+        if "temperature" not in names or self.params.temperature > 0:
+            return self.strategy.type
+        return BeamSearch.type if "num_beams" in names else Greedy.type
 
 
 def understand(prompt: str, fields: GenerationFields, given: Defaults) -> Asked:

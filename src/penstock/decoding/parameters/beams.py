@@ -28,3 +28,25 @@ EARLY_STOPPING = decoding(
     effect="On is quicker; off keeps looking while a better text is still possible.",
     group="more",
 )
+NUM_BEAM_GROUPS = decoding(
+    "num_beam_groups",
+    label="Groups",
+    description="Into how many groups the beams are divided; the beams of a group compete only "
+    "with each other.",
+    effect="Higher gives more different texts, each searched for less thoroughly.",
+    default=3,
+    offered=(1, 10),
+    step=1,
+    group="main",
+)
+DIVERSITY_PENALTY = decoding(
+    "diversity_penalty",
+    label="Diversity",
+    description="Lowers a token's score by this much for every beam of an earlier group that "
+    "has just chosen it.",
+    effect="Higher makes the groups differ more; at 0 they all write the same.",
+    default=1.0,
+    offered=(0, 5),
+    step=0.1,
+    group="main",
+)

@@ -3,14 +3,30 @@
 from collections.abc import Mapping
 
 from penstock.decoding.parameters import Parameter
+from penstock.decoding.strategies.beam_sampling import BeamSampling
 from penstock.decoding.strategies.beam_search import BeamSearch
+from penstock.decoding.strategies.best_of_n import BestOfN
+from penstock.decoding.strategies.contrastive_search import ContrastiveSearch
+from penstock.decoding.strategies.diverse_beam_search import DiverseBeamSearch
 from penstock.decoding.strategies.greedy import Greedy
 from penstock.decoding.strategies.interface import Strategy
+from penstock.decoding.strategies.prompt_lookup import PromptLookup
 from penstock.decoding.strategies.sampling import Sampling
 from penstock.decoding.strategies.top_k import TopK
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    strategy.id: strategy for strategy in (Sampling, TopK, Greedy, BeamSearch)
+    strategy.id: strategy
+    for strategy in (
+        Sampling,
+        TopK,
+        Greedy,
+        BeamSearch,
+        BeamSampling,
+        DiverseBeamSearch,
+        BestOfN,
+        PromptLookup,
+        ContrastiveSearch,
+    )
 }
 DEFAULT_STRATEGY = Sampling.id
 PARAMETERS: Mapping[str, Parameter] = {

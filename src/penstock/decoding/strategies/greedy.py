@@ -15,6 +15,7 @@ from penstock.decoding.strategies.interface import (
     StepResult,
     StrategyInput,
 )
+from penstock.types import DecodingParams
 
 
 class Greedy:
@@ -34,6 +35,14 @@ class Greedy:
     def __init__(self, given: StrategyInput) -> None:
         self._stop = given.stop
         self._token_ids: list[int] = []
+
+    @classmethod
+    def max_texts(cls, params: DecodingParams) -> int | None:
+        return 1
+
+    @classmethod
+    def max_live_sequences(cls, params: DecodingParams, num_texts: int) -> int:
+        return 1
 
     def need(self, sequence_id: int) -> Need:
         return Argmax()

@@ -19,9 +19,13 @@ class Argmax:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One token per stream, drawn at random, keyed by the request's seed, stream and position."""
+    """One token per stream, drawn at random, keyed by the request's seed, stream and position.
+
+    With `is_scored`, each comes with the model's own log-probability, before any processing.
+    """
 
     streams: tuple[int, ...]
+    is_scored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,33 @@ class Top:
     count: int
 
 
-Need = Argmax | Draw | Top
+@dataclass(frozen=True, slots=True)
+class DrawDistinct:
+    """`count` different tokens, drawn one after the other without replacement, first drawn first.
+
+    Each comes with a key: its log-probability and a random number of its own, distributed as
+    Gumbel's. The tokens with the greatest keys are such a draw, also among several sequences, each
+    with a number of its own added to its keys (Kool, van Hoof and Welling 2019). No filter leaves
+    fewer than `min_kept` tokens.
+    """
+
+    count: int
+    stream: int
+    min_kept: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The `count` likeliest tokens, best first, and how alike the model's state is to earlier ones.
+
+    The log-probabilities add up to 1 over the vocabulary, after processing. A strategy that needs
+    this once needs it of every sequence and from the start, so that all states are kept.
+    """
+
+    count: int
+
+
+Need = Argmax | Draw | Top | DrawDistinct | Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +70,10 @@ class StepResult:
 
     sequence_id: int
     token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]  # empty unless the need was `Top`
+    logprobs: tuple[float, ...] = ()  # after processing, unless the need says otherwise
+    keys: tuple[float, ...] = ()  # for `DrawDistinct`
+    likeness: float | None = None  # for `Probe`: of the last token's hidden state to the likest
+    # before it, as a cosine; -inf for the first token
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +82,19 @@ class Append:
 
     sequence_id: int
     token_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A live sequence may go on like this, after what was appended: the next step shall check it.
+
+    As many guesses as there is room for are computed together with the last token. After each that
+    is exactly what the sequence's need comes to there, it has a further result, as if the guess had
+    been appended. All of this step's results are to be appended, or the sequence to be dropped.
+    """
+
+    sequence_id: int
+    token_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +134,7 @@ class Agree:
     token_ids: tuple[int, ...]
 
 
-Action = Append | Fork | Drop | Agree | Finish
+Action = Append | Guess | Fork | Drop | Agree | Finish
 
 
 class StopRule(Protocol):
@@ -110,6 +156,7 @@ class StrategyInput:
     num_sequences: int
     eos_token_ids: frozenset[int]
     stop: StopRule
+    prompt_token_ids: tuple[int, ...] = ()
 
 
 class Strategy(Protocol):
@@ -128,8 +175,22 @@ class Strategy(Protocol):
 
     def __init__(self, given: StrategyInput) -> None: ...
 
+    @classmethod
+    def max_texts(cls, params: DecodingParams) -> int | None:
+        """How many texts can be returned with these parameters; `None` is any number.
+
+        Raises `InvalidParameter` where a value within its limits does not suit the strategy.
+        """
+
+    @classmethod
+    def max_live_sequences(cls, params: DecodingParams, num_texts: int) -> int:
+        """How many sequences may be alive at once when `num_texts` are returned."""
+
     def need(self, sequence_id: int) -> Need:
         """What this strategy wants from the next logits of a live sequence."""
 
     def decide(self, results: Sequence[StepResult]) -> list[Action]:
-        """Act on one result per live sequence. Forks are carried out before all other actions."""
+        """Act on one result per live sequence, and one more, in order, after each right guess.
+
+        Forks are carried out before all other actions.
+        """

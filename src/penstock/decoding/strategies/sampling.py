@@ -18,6 +18,7 @@ from penstock.decoding.strategies.interface import (
     StepResult,
     StrategyInput,
 )
+from penstock.types import DecodingParams
 
 
 class Sampling:
@@ -40,6 +41,15 @@ class Sampling:
         self._stop = given.stop
         self._num_sequences = given.num_sequences
         self._token_ids: dict[int, list[int]] = {}
+        self._live: set[int] = set()
+
+    @classmethod
+    def max_texts(cls, params: DecodingParams) -> int | None:
+        return None
+
+    @classmethod
+    def max_live_sequences(cls, params: DecodingParams, num_texts: int) -> int:
+        return num_texts
 
     def need(self, sequence_id: int) -> Need:
         return Draw((sequence_id,)) if self._token_ids else Draw(tuple(range(self._num_sequences)))
@@ -55,6 +65,7 @@ class Sampling:
     def _branch(self, first_tokens: tuple[int, ...]) -> list[Action]:
         """The prompt's only logits serve the first draw of every returned sequence."""
         self._token_ids = {index: [] for index in range(self._num_sequences)}
+        self._live = set(self._token_ids)
         actions: list[Action] = []
         for index in reversed(range(self._num_sequences)):
             actions += self._extend(index, first_tokens[index], is_new=index > 0)
@@ -65,6 +76,7 @@ class Sampling:
         token_ids.append(token_id)
         reason = self._stop.reason(token_ids)
         if reason is not None:
+            self._live.discard(index)
             finish = Finish(index, tuple(token_ids), reason)
             return [finish] if is_new else [finish, Drop(index)]
         step = Fork(0, index, token_id) if is_new else Append(index, token_id)

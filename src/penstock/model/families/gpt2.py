@@ -72,12 +72,21 @@ class GPT2:
         return cls(config, Weights(weights, ops, store, prefix="transformer."), ops)
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        x = self._run_layers(batch, cache)[batch.output_rows]
+        return self.head(self._norm(x, self._final_norm))
+
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        return self._norm(self._run_layers(batch, cache), self._final_norm)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        return self._ops.linear(hidden, self._head)
+
+    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         x = x + self._position_embedding[batch.positions]  # (num_tokens, width)
         for layer, layer_cache in zip(self._layers, cache.layers, strict=True):
             x = self._block(x, layer, layer_cache, batch)
-        x = self._norm(x[batch.output_rows], self._final_norm)
-        return self._ops.linear(x, self._head)
+        return x
 
     def _block(
         self, x: Tensor, layer: Layer, cache: tuple[Tensor, Tensor], batch: ForwardBatch

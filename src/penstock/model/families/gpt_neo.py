@@ -51,6 +51,16 @@ class GPTNeo:
         return cls(config, Weights(weights, ops, store, prefix="transformer."), ops)
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        x = self._run_layers(batch, cache)[batch.output_rows]
+        return self.head(self._norm(x, self._final_norm))
+
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        return self._norm(self._run_layers(batch, cache), self._final_norm)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        return self._ops.linear(hidden, self._head)
+
+    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         x = x + self._position_embedding[batch.positions]  # (num_tokens, width)
         layers = zip(self._layers, self._windows, cache.layers, strict=True)
@@ -58,7 +68,7 @@ class GPTNeo:
             x = self._attend(x, layer, window, layer_cache, batch)
             hidden = self._ops.linear(self._norm(x, layer.mlp_norm), layer.mlp_in, self._activation)
             x = self._ops.linear(hidden, layer.mlp_out, residual=x)
-        return self._ops.linear(self._norm(x[batch.output_rows], self._final_norm), self._head)
+        return x
 
     def _attend(
         self,

@@ -1,7 +1,7 @@
 """What a model family is: an architecture that turns packed tokens into logits."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,3 +27,17 @@ class Family(Protocol):
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         """Logits (num_outputs, vocab_size), fp32, of the batch's output rows; fills the cache."""
+
+
+@runtime_checkable
+class TellsHidden(Protocol):
+    """A family that also tells its last hidden states, which some strategies look at.
+
+    `forward` is `head` of the output rows of `hidden`.
+    """
+
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        """The last hidden states (num_tokens, width) of all rows, normed; fills the cache."""
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (num_rows, vocab_size), fp32, of hidden states (num_rows, width)."""

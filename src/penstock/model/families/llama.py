@@ -72,13 +72,23 @@ class Llama:
         return cls(config, Weights(weights, ops, store, prefix=""), ops)
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        x = self._run_layers(batch, cache)[batch.output_rows]
+        return self.head(self._ops.rms_norm(x, self._final_norm, self._epsilon))
+
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        x = self._run_layers(batch, cache)
+        return self._ops.rms_norm(x, self._final_norm, self._epsilon)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        return self._ops.linear(hidden, self._head)
+
+    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         angles = self._rotary.angles(batch.positions)
         for layer, layer_cache in zip(self._layers, cache.layers, strict=True):
             x = self._attend(x, layer, layer_cache, batch, angles)
             x = self._feed_forward(x, layer)
-        x = self._ops.rms_norm(x[batch.output_rows], self._final_norm, self._epsilon)
-        return self._ops.linear(x, self._head)
+        return x
 
     def _attend(
         self,
