@@ -14,8 +14,8 @@ from transformers import (
     GemmaConfig,
     GPTJConfig,
     GPTNeoXConfig,
-    M2M100Config,
     MambaConfig,
+    MBartConfig,
     OPTConfig,
     PhiConfig,
 )
@@ -57,9 +57,9 @@ CONFIGS = {
     "bloom": lambda: BloomConfig(**ENDS, hidden_size=24, n_layer=2, n_head=4),  # no positions
     "mamba": lambda: MambaConfig(**ENDS, hidden_size=16, state_size=4, num_hidden_layers=2),
     "bart": lambda: BartConfig(**ENDS, **BART),
-    "m2m_100": lambda: M2M100Config(**ENDS, **BART),
+    "mbart": lambda: MBartConfig(**ENDS, **BART),
 }
-SEQ2SEQ = ("bart", "m2m_100")
+SEQ2SEQ = ("bart", "mbart")
 
 
 @dataclass(frozen=True)

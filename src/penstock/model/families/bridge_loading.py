@@ -11,6 +11,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from penstock.errors import UnsupportedModel
 
@@ -26,6 +27,7 @@ def read_model(
     """The model that `config` describes, with exactly these weights, ready to run."""
     described = _described(config)
     model_class = _model_class(described)
+    disable_progress_bar()  # it would write into the server's log
     try:
         model, report = model_class.from_pretrained(
             None,
