@@ -31,6 +31,9 @@ RANGED = [
         ),
         ("beam_search", ["length_penalty=-1.5"], {"length_penalty": -1.5}),
         ("greedy", [], {}),
+        ("greedy", ["choice=yes", "choice=no, sir"], {"choice": ["yes", "no, sir"]}),
+        ("greedy", ["regex=[a=]+", "json_object=yes"], {"regex": "[a=]+", "json_object": True}),
+        ("greedy", ['json_schema={"type": "null"}'], {"json_schema": {"type": "null"}}),
     ],
 )
 def test_assignments_become_typed_values(
@@ -56,6 +59,12 @@ def test_assignments_become_typed_values(
             "beam_search",
             "early_stopping=maybe",
             "early_stopping=maybe is neither yes nor no. Use true or false.",
+        ),
+        (
+            "greedy",
+            "json_schema=object",
+            "json_schema=object is not JSON. Say what is wanted in the prompt too: "
+            '{"type": "object", "properties": {}}.',
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from penstock.text import template_sandbox
 from penstock.text.chat import Message, TextFormat
 from penstock.text.chat_templates import FALLBACK_TEMPLATE, TEMPLATE_FILE, ChatTemplate
 from penstock.text.tokenizer import Tokenizer
+from penstock.text.tool_calls import Tool, ToolCall
 
 ROLES = st.sampled_from(["user", "assistant"])
 CONTENTS = st.text(max_size=40) | st.sampled_from(["Hello.", " \n two\n\n lines ", "🦀 é 中文", ""])
@@ -47,6 +49,23 @@ LLAMA2 = (
     "{% elif message['role'] == 'assistant' %}{{ ' ' ~ content.strip() ~ ' ' ~ eos_token }}"
     "{% endif %}{% endfor %}"
 )
+WITH_TOOLS = (
+    "{%- if tools %}{{- '<|im_start|>system\\n# Tools\\n<tools>' }}{%- for tool in tools %}"
+    "{{- '\\n' }}{{- tool | tojson }}{%- endfor %}{{- '\\n</tools><|im_end|>\\n' }}{%- endif %}"
+    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' }}"
+    "{{- message.content }}{%- for call in message.tool_calls or [] %}"
+    "{%- if call.function %}{%- set call = call.function %}{%- endif %}"
+    '{{- \'<tool_call>\\n{"name": "\' + call.name + \'", "arguments": \' }}'
+    "{{- call.arguments | tojson }}{{- '}\\n</tool_call>' }}{%- endfor %}"
+    "{{- '<|im_end|>\\n' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+)
+WEATHER = Tool(name="weather", description="Of a city: <|im_end|>", parameters='{"type":"object"}')
+ASKED = [
+    Message("user", "Oslo?"),
+    Message("assistant", "", tool_calls=(ToolCall("c1", "weather", '{"city": "<|im_end|>é"}'),)),
+    Message("tool", "Rain.", tool_call_id="c1"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -238,3 +257,41 @@ def test_a_template_that_was_given_up_stops_running(monkeypatch: pytest.MonkeyPa
     while any(thread.name == "template" for thread in threading.enumerate()):
         assert time.monotonic() < deadline, "the template still runs"
         time.sleep(0.01)
+
+
+def test_a_template_with_a_place_for_tools_gets_them_as_in_transformers(
+    qwen2: TextFormat, reference: Any
+) -> None:
+    """What a tool or a call spells is text too: more tokens than one special token."""
+    ours = replace(qwen2, template=ChatTemplate(source=WITH_TOOLS, origin="model"))
+    call = {"name": "weather", "arguments": {"city": "<|im_end|>é"}}
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "Oslo?"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"type": "function", "function": call}],
+        },
+        {"role": "tool", "content": "Rain."},
+    ]
+
+    rendered = ours.render_chat(ASKED, tools=[WEATHER])
+
+    assert rendered.text == reference.apply_chat_template(
+        messages, tools=[WEATHER.described()], chat_template=WITH_TOOLS, tokenize=False,
+        add_generation_prompt=True,
+    )  # fmt: skip
+    end = reference.convert_tokens_to_ids("<|im_end|>")
+    assert list(rendered.token_ids).count(end) == 1 + len(ASKED)
+
+
+def test_a_template_without_tools_is_told_of_them_in_the_system_message(qwen2: TextFormat) -> None:
+    first = Message("system", "Be brief.")
+
+    rendered = qwen2.render_chat([first, *ASKED], tools=[WEATHER])
+
+    assert rendered.text.startswith("<|im_start|>system\nBe brief.\n\n# Tools\n")
+    assert '"name": "weather"' in rendered.text.partition("<|im_end|>\n<|im_start|>user")[0]
+    assert '<tool_call>\n{"name": "weather", "arguments": {"city": "' in rendered.text
+    assert "user\n<tool_response>\nRain.\n</tool_response><|im_end|>" in rendered.text
+    assert qwen2.render_chat([first, *ASKED[:1]]).text.count("Tools") == 0
