@@ -1,7 +1,6 @@
 """What a model is said to need before anything of it is read: counted by hand, and measured."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from penstock.serving.models import LoadingOptions, LoadPlan
 from penstock.serving.process_worker import ProcessWorker
 from penstock.types import GenerationRequest, SequenceFinished
 from tests.model.folders import lay_out_as_cache, shard, tiny_config, write_model
+from tests.serving.measured import own_memory
 
 MIB = 2**20
 NUM_ROUNDS = 3  # each starts two processes, which takes its time
@@ -91,7 +91,7 @@ async def test_real_workers_hold_no_more_than_was_said_and_give_all_of_it_back(
         for name in names:
             await lifecycle.unload(name)
         left = [number for number in processes if Path(f"/proc/{number}").exists()]
-        after = memory_of_process(os.getpid())
+        after = own_memory()
         before = before or after
         assert left == []
         assert after < before * 1.05, f"round {number}"

@@ -26,6 +26,7 @@ from penstock.serving.upkeep import Rules
 from penstock.types import GenerationRequest, SequenceFinished
 from tests.fakes import fake_text
 from tests.serving.fake_worker import BIG_BYTES, FakePlans, spawn_fake
+from tests.serving.measured import own_memory
 
 GENEROUS = 10**15
 
@@ -167,9 +168,9 @@ async def test_thirty_rounds_of_loading_and_unloading_leave_no_memory_and_no_pro
     plans.add("big")
     lifecycle = lifecycle_of(plans)
     await _round_trip(lifecycle)  # what is only ever allocated once is not a leak
-    before = memory_of_process(os.getpid())
+    before = own_memory()
     processes = [await _round_trip(lifecycle) for _ in range(30)]
-    after = memory_of_process(os.getpid()) + sum(map(memory_of_process, processes))
+    after = own_memory() + sum(map(memory_of_process, processes))
 
     assert after < before * 1.05
     assert [number for number in processes if Path(f"/proc/{number}").exists()] == []

@@ -38,7 +38,7 @@ async def list_models(services: ServicesDep) -> dict[str, Any]:
     }
 
 
-@router.get("/models/{name:path}", summary="One model", responses={404: {"model": ErrorAnswer}})
+@router.get("/models/{name:path}", summary="One model", responses={"4XX": {"model": ErrorAnswer}})
 async def show_model(name: str, services: ServicesDep) -> dict[str, Any]:
     """The model that answers to an id, an alias or a hub id, with its state now."""
     return model_object(services.lifecycle.status(name))
