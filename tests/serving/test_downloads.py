@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from penstock.errors import ModelGated, ModelUnavailable
+from penstock.errors import ModelGated, ModelUnavailable, ShuttingDown
 from penstock.model.hub_progress import DownloadProgress, Progress
 from penstock.serving.downloads import Downloads, Following
 from penstock.serving.lifecycle import Lifecycle
@@ -126,10 +126,15 @@ async def test_a_failure_nobody_foresaw_is_told_in_our_words(
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_closing_stops_what_runs(models: FakeModels, lifecycle: Lifecycle) -> None:
+async def test_closing_stops_what_runs_and_tells_who_follows(
+    models: FakeModels, lifecycle: Lifecycle
+) -> None:
     models.may_fetch.clear()
-    await lifecycle.pull("elsewhere").next()
+    following = lifecycle.pull("elsewhere")
+    await following.next()
 
     await lifecycle.close()
 
     await until_stopped(models)
+    with pytest.raises(ShuttingDown):
+        await all_of(following)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from penstock.errors import ModelUnavailable, PenstockError
+from penstock.errors import ModelUnavailable, PenstockError, ShuttingDown
 from penstock.model.hub_progress import DownloadProgress, Progress
 from penstock.serving.daemon import on_daemon_thread
 
@@ -158,6 +158,11 @@ class Downloads:
                 lambda: self._fetch(model_id, download.report), name=f"download-{model_id}"
             )
             logger.info("Model %s is on this machine.", model_id)
+        except asyncio.CancelledError:
+            download.end(
+                ShuttingDown("The server is shutting down.", "Start the download again later.")
+            )
+            raise
         except _Stopped:
             logger.info("The download of %s was stopped.", model_id)
         except Exception as failure:
