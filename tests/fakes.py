@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
 
-from penstock.errors import ModelNotFound, PromptTooLong, UnsupportedModel
+from penstock.errors import ModelGated, ModelNotFound, NotAllowed, PromptTooLong, UnsupportedModel
+from penstock.model.hub_progress import DownloadProgress, Progress
 from penstock.serving.models import HostedModel, ModelCard, ServedModel
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
@@ -241,6 +242,10 @@ class FakeModels:
         self.may_load = Event()
         self.may_load.set()
         self.added: list[ModelCard] = []
+        self.may_fetch = Event()
+        self.may_fetch.set()
+        self.fetched: set[str] = set()
+        self.num_stopped = 0
 
     def add(self, model_id: str) -> None:
         """One more model whose files are here."""
@@ -250,7 +255,8 @@ class FakeModels:
         return [
             _card("penstock-tiny", builtin=True, local=True),
             _card("other", local=True, aliases=("second",)),
-            _card("elsewhere", hub_id="somebody/elsewhere"),
+            _card("elsewhere", hub_id="somebody/elsewhere", local="elsewhere" in self.fetched),
+            _card("gated", hub_id="somebody/gated"),
             _card("broken", local=True),
             *self.added,
         ]
@@ -265,7 +271,39 @@ class FakeModels:
         self.may_load.wait(10)
         if model_id == "broken":
             raise UnsupportedModel("The weights are a pickle.", "Convert them.")
-        return HostedModel(fake_served(model_id), self.kits[model_id])
+        return HostedModel(fake_served(model_id), self.kits.setdefault(model_id, FakeKit()))
+
+    def fetch(self, model_id: str, progress: Progress) -> None:
+        """Ten pieces of 100 bytes; after the third it waits until it may go on."""
+        if model_id == "gated":
+            raise ModelGated("somebody/gated is gated.", "Accept its terms.", param="model")
+        if model_id in self.fetched or self.find(model_id).local:
+            return
+        try:
+            for number in range(11):
+                while number == 3 and not self.may_fetch.wait(0.01):
+                    progress(fake_progress(number))
+                progress(fake_progress(number))
+        except Exception:
+            self.num_stopped += 1
+            raise
+        self.fetched.add(model_id)
+
+    def remove(self, model_id: str) -> int:
+        if model_id not in self.fetched:
+            raise NotAllowed(f"{model_id} was not fetched.", "It stays.", param="model")
+        self.fetched.discard(model_id)
+        return 1000
+
+
+def fake_progress(number: int) -> DownloadProgress:
+    """How far the fake download is after this many of its ten pieces."""
+    return DownloadProgress(
+        file_name="model.safetensors",
+        num_bytes=100 * number,
+        total_bytes=1000,
+        bytes_per_second=50.0,
+    )
 
 
 def fake_served(model_id: str) -> ServedModel:

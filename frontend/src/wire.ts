@@ -63,7 +63,7 @@ export interface StrategyCatalog {
   readonly default: string;
 }
 
-export type ModelState = "available" | "downloading" | "loading" | "loaded" | "failed";
+export type ModelState = "available" | "downloading" | "loading" | "loaded" | "unloading" | "failed";
 
 export interface Model {
   readonly id: string;

@@ -40,6 +40,36 @@ class ModelUnavailable(PenstockError):
     code = "model_unavailable"
 
 
+class ModelGated(ModelUnavailable):
+    """The hub gives this model out only to accounts that accepted its terms."""
+
+    code = "model_gated"
+
+
+class HubUnreachable(ModelUnavailable):
+    """The hub cannot be reached, or must not be: this machine is offline."""
+
+    code = "hub_unreachable"
+
+
+class NotEnoughDisk(ModelUnavailable):
+    """The model's files do not fit the disk they would be kept on."""
+
+    code = "not_enough_disk"
+
+
+class ModelBusy(PenstockError):
+    """The model is in use, so it cannot be unloaded or removed now."""
+
+    code = "model_busy"
+
+
+class NotAllowed(PenstockError):
+    """This server does not let this client do that."""
+
+    code = "not_allowed"
+
+
 class UnsupportedModel(PenstockError):
     """The model's files are of a kind that Penstock does not load, for the reason given."""
 

@@ -16,6 +16,7 @@ PARAMETER_FIELDS = {
     "scale", "default", "neutral", "nullable", "group", "section", "unit", "description", "effect",
 }  # fmt: skip
 ROUTES = """\
+DELETE /models/{name:path}
 GET /
 GET /app.css
 GET /app.js
@@ -31,6 +32,7 @@ GET /icon.svg
 GET /index.html
 GET /livez
 GET /models
+GET /models/{name:path}
 GET /openapi.json
 GET /readyz
 GET /redoc
@@ -46,6 +48,9 @@ POST /generate
 POST /generate-text
 POST /generate-text/
 POST /lab/next-token
+POST /models/{name:path}/load
+POST /models/{name:path}/pull
+POST /models/{name:path}/unload
 POST /tokenize
 POST /v1/chat/completions
 POST /v1/completions
@@ -108,6 +113,7 @@ def test_models_tell_their_state_and_why(client: TestClient) -> None:
         "penstock-tiny": ("loaded", None),
         "other": ("available", None),
         "elsewhere": ("available", None),
+        "gated": ("available", None),
         "broken": ("available", None),
     }
     assert after == before | {
@@ -137,7 +143,10 @@ def test_a_model_is_described_in_full(client: TestClient) -> None:
         "memory_bytes": 4000,
         "licence": None,
         "local": True,
+        "download": None,
     }
+    assert client.get("/models/penstock-tiny").json() == answer["models"][0]
+    assert client.get("/models/nobody/knows").status_code == 404
 
 
 def test_health_answers_while_the_model_loads_and_a_request_waits_for_it() -> None:

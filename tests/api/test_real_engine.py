@@ -82,6 +82,12 @@ class TinyModels:
             raise ModelNotFound(f"There is no {name}.", "Use tiny.", param="model")
         return CARD
 
+    def fetch(self, model_id: str, progress: object) -> None:
+        raise NotImplementedError
+
+    def remove(self, model_id: str) -> int:
+        raise NotImplementedError
+
     def load(self, model_id: str) -> HostedModel:
         served = ServedModel(
             id=model_id,

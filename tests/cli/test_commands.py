@@ -1,15 +1,19 @@
 """What each command prints, where it prints it, and how it ends."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from penstock import __version__
+from penstock.cli.models import pace
 from penstock.cli.serve import has_browser
 from penstock.decoding.strategies import STRATEGIES
 from penstock.model.catalog import CATALOG
+from penstock.model.hub_progress import DownloadProgress
+from tests.model.folders import lay_out_as_cache
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -166,6 +170,53 @@ def test_offline_pulling_says_how_to_go_on(penstock: Run) -> None:
 
     assert status == 4
     assert "HF_HUB_OFFLINE" in err
+
+
+def test_a_fetched_model_is_removed_and_the_built_in_one_is_not(
+    penstock: Run, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(bare / "hf"))
+    builtin = Path(json.loads(penstock("models", "show", "penstock-tiny", "--json")[1])["folder"])
+    lay_out_as_cache(builtin, bare / "hf" / "hub", "distilbert/distilgpt2")
+    assert json.loads(penstock("models", "show", "distilgpt2", "--json")[1])["local"]
+
+    removed, _, news = penstock("models", "remove", "distilgpt2")
+    again, _, nothing = penstock("models", "remove", "distilgpt2")
+    refused, _, reason = penstock("models", "remove", "penstock-tiny")
+
+    assert (removed, again, refused) == (0, 4, 1)
+    assert re.fullmatch(r"distilgpt2 is removed: [1-9]\d* MB are free again\.\n", news)
+    assert "nothing of distilgpt2 on this machine" in nothing
+    assert "ships with Penstock" in reason
+
+
+@pytest.mark.parametrize(
+    ("left", "rate", "words"),
+    [
+        (None, 0.0, "waiting"),
+        (1_000_000, 2e6, "2.0 MB/s, 0:00 left"),
+        (130_000_000, 2e6, "2.0 MB/s, 1:05 left"),
+        (7_450_000_000, 2e6, "2.0 MB/s, 1:02:05 left"),
+    ],
+)
+def test_a_download_tells_its_pace(left: int | None, rate: float, words: str) -> None:
+    progress = DownloadProgress(
+        file_name="f", num_bytes=0, total_bytes=left or 1, bytes_per_second=rate
+    )
+
+    assert pace(progress) == words
+
+
+def test_the_doctor_looks_into_the_data_folder_of_the_settings(penstock: Run, bare: Path) -> None:
+    builtin = json.loads(penstock("models", "show", "penstock-tiny", "--json")[1])["folder"]
+    (bare / "elsewhere" / "models").mkdir(parents=True)
+    (bare / "elsewhere" / "models" / "distilgpt2").symlink_to(builtin)
+    (bare / ".env").write_text(f"PENSTOCK_DATA_DIR={bare / 'elsewhere'}\n")
+
+    _, out, _ = penstock("doctor", "--json")
+
+    findings = {finding["name"]: finding for finding in json.loads(out)["findings"]}
+    assert "distilgpt2" in findings["models"]["text"]
 
 
 def test_the_settings_are_shown_with_their_source_and_secrets_masked(

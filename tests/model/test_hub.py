@@ -5,16 +5,34 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
 
-from penstock.errors import ModelUnavailable, UnsupportedModel
+from penstock.errors import (
+    HubUnreachable,
+    ModelBusy,
+    ModelGated,
+    ModelUnavailable,
+    NotAllowed,
+    NotEnoughDisk,
+    PenstockError,
+    UnsupportedModel,
+)
 from penstock.model.catalog import CatalogEntry, entry_for_folder, find
 from penstock.model.folder import is_complete
-from penstock.model.hub import DownloadProgress, builtin_folder, download, local_folder
+from penstock.model.hub import (
+    DownloadProgress,
+    builtin_folder,
+    download,
+    local_folder,
+    remove_download,
+)
 from penstock.model.hub_cache import HubAccess, hub_access
+from penstock.model.hub_lock import Locked, locked
+from penstock.model.hub_progress import Meter
 from penstock.model.hub_transfer import MAX_FAILURES, RemoteFile, fetch
 from penstock.model.loading import load_model
 from penstock.ops.torch_ops import TorchOps
@@ -136,7 +154,7 @@ def test_a_stopped_download_goes_on_where_it_was(hub: FakeHub, access: HubAccess
     _, wanted, _ = hub.requests[-1]
     assert hub.names_fetched() == ["model.safetensors"]
     assert wanted == "bytes=4000-"
-    assert seen[0].num_bytes > before + 4000
+    assert seen[0].num_bytes == before + 4000
     assert (folder / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
 
 
@@ -194,24 +212,51 @@ def test_a_line_without_a_single_byte_is_given_up_with_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("refusal", "message"),
+    ("refusal", "kind", "message"),
     [
-        ((404, "RepoNotFound"), r"has no model someone/tiny, or it is private.*HF_TOKEN"),
-        ((401, "RepoNotFound"), r"has no model someone/tiny, or it is private.*HF_TOKEN"),
-        ((403, "GatedRepo"), r"accepted its terms.*Accept them at .*/someone/tiny"),
-        ((404, "RevisionNotFound"), r"no revision 'main'"),
-        ((403, "Forbidden"), r"answered 403.*Check HF_TOKEN"),
-        ((500, "Oops"), r"answered 500.*Try again later"),
-        ((503, "Oops"), r"answered 503.*Try again later"),
+        (
+            (404, "RepoNotFound"),
+            ModelUnavailable,
+            r"has no model someone/tiny, or it is private.*HF_TOKEN",
+        ),
+        (
+            (401, "RepoNotFound"),
+            ModelUnavailable,
+            r"has no model someone/tiny, or it is private.*HF_TOKEN",
+        ),
+        ((403, "GatedRepo"), ModelGated, r"accepted its terms.*Accept them at .*/someone/tiny"),
+        ((404, "RevisionNotFound"), ModelUnavailable, r"no revision 'main'"),
+        ((403, "Forbidden"), ModelUnavailable, r"answered 403.*Check HF_TOKEN"),
+        ((429, "Slow down"), HubUnreachable, r"answered 429.*Try again later"),
+        ((500, "Oops"), HubUnreachable, r"answered 500.*Try again later"),
+        ((503, "Oops"), HubUnreachable, r"answered 503.*Try again later"),
     ],
 )
 def test_a_refusal_by_the_hub_says_what_to_do(
-    hub: FakeHub, access: HubAccess, refusal: tuple[int, str], message: str
+    hub: FakeHub,
+    access: HubAccess,
+    refusal: tuple[int, str],
+    kind: type[PenstockError],
+    message: str,
 ) -> None:
     hub.refusal = refusal
 
-    with pytest.raises(ModelUnavailable, match=message):
+    with pytest.raises(PenstockError, match=message) as refused:
         download(find(REPO), None, access)
+
+    assert type(refused.value) is kind
+
+
+def test_a_token_that_is_not_let_in_is_told_that_its_account_is_missing(
+    hub: FakeHub, access: HubAccess
+) -> None:
+    hub.refusal = (403, "GatedRepo")
+    known = replace(access, token="hf_secret")
+
+    with pytest.raises(ModelGated, match="with the account of your HF_TOKEN") as refused:
+        download(find(REPO), None, known)
+
+    assert "hf_secret" not in str(refused.value)
 
 
 def test_a_revision_is_fetched_and_found_by_its_name(hub: FakeHub, access: HubAccess) -> None:
@@ -229,7 +274,7 @@ def test_a_hub_that_cannot_be_reached_is_named_with_the_other_way(access: HubAcc
         cache_dir=access.cache_dir, models_dir=access.models_dir, endpoint="http://127.0.0.1:9"
     )
 
-    with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1:9 cannot be reached.*files into"):
+    with pytest.raises(HubUnreachable, match=r"127\.0\.0\.1:9 cannot be reached.*files into"):
         download(find(REPO), None, nowhere)
 
 
@@ -238,7 +283,7 @@ def test_offline_nothing_is_asked_and_the_reason_is_told(hub: FakeHub, access: H
         cache_dir=access.cache_dir, models_dir=None, endpoint=hub.endpoint, offline=True
     )
 
-    with pytest.raises(ModelUnavailable, match="HF_HUB_OFFLINE"):
+    with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE"):
         download(find("gpt2"), None, offline)
 
     assert hub.requests == []
@@ -282,7 +327,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
     usage = shutil.disk_usage(access.cache_dir.parent)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
-    with pytest.raises(ModelUnavailable, match=r"needs \d+ MB more.*0 MB free.*HF_HOME"):
+    with pytest.raises(NotEnoughDisk, match=r"needs \d+ MB more.*0 MB free.*HF_HOME"):
         download(find(REPO), None, access)
 
     assert hub.names_fetched() == []
@@ -293,6 +338,149 @@ def test_a_folder_that_cannot_be_written_is_named(hub: FakeHub, access: HubAcces
 
     with pytest.raises(ModelUnavailable, match=r"cannot be written.*HF_HOME"):
         download(find(REPO), None, access)
+
+
+def test_while_another_program_fetches_the_same_its_progress_is_told_and_it_can_be_stopped(
+    hub: FakeHub, access: HubAccess
+) -> None:
+    repository = access.repository(REPO)
+    seen: list[DownloadProgress] = []
+
+    def stop_at_the_second(progress: DownloadProgress) -> None:
+        seen.append(progress)
+        if len(seen) == 2:
+            raise Stopped
+
+    with locked(repository, 1), pytest.raises(Stopped):
+        download(find(REPO), stop_at_the_second, access)
+
+    assert hub.names_fetched() == []
+    assert [p.total_bytes for p in seen] == [size_of(hub)] * 2
+    assert is_complete(download(find(REPO), None, access))
+
+
+def test_a_line_that_stands_still_can_be_stopped(hub: FakeHub, access: HubAccess) -> None:
+    hub.drop_after = 0
+    before = size_of(hub) - len(hub.files["model.safetensors"])
+    still: list[int] = []
+
+    def stop(progress: DownloadProgress) -> None:
+        if progress.num_bytes == before:
+            still.append(progress.num_bytes)
+        if len(still) == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        download(find(REPO), stop, access)
+
+
+def test_the_rate_is_that_of_the_last_seconds_and_tells_how_long_it_takes() -> None:
+    seen: list[DownloadProgress] = []
+    now = 0.0
+    meter = Meter(total=10_000, done=1000, progress=seen.append, clock=lambda: now)
+    meter.receive("f", 0)
+    assert seen[-1].seconds_left is None
+
+    for num_bytes in [100] * 20 + [10] * 20:  # each second
+        now += 1.0
+        meter.receive("f", num_bytes)
+
+    fast, slow = seen[20], seen[-1]
+    assert (fast.num_bytes, fast.bytes_per_second, fast.seconds_left) == (3000, 100.0, 70.0)
+    assert (slow.num_bytes, slow.bytes_per_second, slow.seconds_left) == (3200, 10.0, 680.0)
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_was_fetched_is_removed_to_the_last_byte(hub: FakeHub, access: HubAccess) -> None:
+    download(find(REPO), None, access)
+
+    assert remove_download(find(REPO), access) >= size_of(hub)
+
+    assert local_folder(find(REPO), access) is None
+    assert not access.repository(REPO).root.exists()
+    assert is_complete(download(find(REPO), None, access))
+
+
+def test_what_another_revision_needs_stays(source: Path, tmp_path: Path) -> None:
+    access = HubAccess(cache_dir=tmp_path, models_dir=None)
+    snapshot = lay_out_as_cache(source, tmp_path, REPO)
+    repository = access.repository(REPO)
+    other = "f" * 40
+    shutil.copytree(snapshot, repository.snapshot(other), symlinks=True)
+    (repository.snapshot(other) / "config.json").unlink()
+    (repository.root / "blobs" / "own").write_text('{"model_type": "gpt2"}')
+    repository.link(other, "config.json", repository.root / "blobs" / "own")
+    repository.remember("v2", other)
+
+    removed = remove_download(find(REPO), access)
+
+    assert removed == (source / "config.json").stat().st_size + len(COMMIT)
+    assert local_folder(find(REPO), access) is None
+    assert local_folder(find(f"{REPO}@v2"), access) == repository.snapshot(other)
+
+
+def test_what_is_left_of_an_unfinished_download_is_removed(hub: FakeHub, access: HubAccess) -> None:
+    with pytest.raises(Stopped):
+        download(find(REPO), lambda progress: stop_when(2000, progress), access)
+
+    assert remove_download(find(REPO), access) > 0
+    assert not access.repository(REPO).root.exists()
+
+
+def test_neither_the_built_in_model_nor_a_folder_of_yours_is_removed(
+    source: Path, tmp_path: Path
+) -> None:
+    access = HubAccess(cache_dir=tmp_path / "cache", models_dir=tmp_path / "models")
+    shutil.copytree(source, tmp_path / "models" / "gpt2")
+    shutil.copytree(source, tmp_path / "mine")
+    before = files_in(tmp_path) | files_in(builtin_folder())
+
+    for entry, message in [
+        (find("penstock-tiny"), "ships with Penstock"),
+        (find("gpt2"), "was put into .*gpt2 by somebody"),
+        (entry_for_folder(tmp_path / "mine"), "was put into .*mine by somebody"),
+    ]:
+        with pytest.raises(NotAllowed, match=message):
+            remove_download(entry, access)
+    with pytest.raises(ModelUnavailable, match="nothing of someone/tiny on this machine"):
+        remove_download(find(REPO), access)
+
+    assert files_in(tmp_path) | files_in(builtin_folder()) == before
+
+
+def test_a_cache_that_leads_elsewhere_is_not_followed(source: Path, tmp_path: Path) -> None:
+    access = HubAccess(cache_dir=tmp_path / "cache", models_dir=None)
+    lay_out_as_cache(source, tmp_path / "elsewhere", REPO)
+    access.cache_dir.mkdir()
+    access.repository(REPO).root.symlink_to(tmp_path / "elsewhere" / "models--someone--tiny")
+
+    with pytest.raises(ModelUnavailable, match="is a link to another place"):
+        remove_download(find(REPO), access)
+
+    assert "model.safetensors" in files_in(tmp_path / "elsewhere")
+
+
+def test_what_is_being_fetched_is_not_removed(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.model.hub_removal.LOCK_SECONDS", 0.1)
+    access = HubAccess(cache_dir=tmp_path, models_dir=None)
+    lay_out_as_cache(source, tmp_path, REPO)
+
+    with locked(access.repository(REPO), 1), pytest.raises(ModelBusy, match="another program"):
+        remove_download(find(REPO), access)
+
+    assert local_folder(find(REPO), access) is not None
+
+
+def test_a_lock_that_others_keep_is_given_up(tmp_path: Path) -> None:
+    repository = HubAccess(cache_dir=tmp_path, models_dir=None).repository(REPO)
+
+    with locked(repository, 1), pytest.raises(Locked), locked(repository, 0.05):
+        pytest.fail("two hold it")
 
 
 def test_a_model_put_there_by_hand_is_found(source: Path, tmp_path: Path) -> None:
@@ -385,6 +573,10 @@ def test_hugging_faces_variables_are_respected(
     environ: dict[str, str], name: str, value: object
 ) -> None:
     assert getattr(hub_access(environ), name) == value
+
+
+def test_a_token_of_the_settings_wins_over_the_environment() -> None:
+    assert hub_access({"HF_TOKEN": "a"}, token="b").token == "b"
 
 
 def test_a_data_dir_given_wins_over_the_environment() -> None:

@@ -176,3 +176,45 @@ def test_the_engines_defaults_are_the_settings_defaults() -> None:
 
 def test_every_setting_has_a_description() -> None:
     assert all(setting.description.endswith(".") for setting in effective_settings())
+
+
+def test_the_hubs_token_comes_from_wherever_it_is_set(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = nowhere / "penstock.toml"
+    secret = nowhere / "secret"
+    secret.write_text("hf_from_a_file\n")
+    found = [load_settings().hub_token]
+    file.write_text(f'hf_token_file = "{secret}"\n')
+    found.append(load_settings(config_file=file).hub_token)
+    (nowhere / ".env").write_text("HUGGINGFACE_TOKEN=hf_from_dotenv\n")
+    found.append(load_settings(config_file=file).hub_token)
+    monkeypatch.setenv("PENSTOCK_HF_TOKEN_FILE", str(secret))
+    found.append(load_settings(config_file=file).hub_token)
+
+    assert found == [None, "hf_from_a_file", "hf_from_dotenv", "hf_from_a_file"]
+    assert source_of("hf_token", config_file=file) == "environment"
+    shown = {s.name: s.value for s in effective_settings(config_file=file)}
+    assert "hf_from_a_file" not in shown.values()
+
+
+def test_a_secret_that_cannot_be_read_is_a_problem_that_names_the_file(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nowhere / "empty").write_text(" \n")
+    for name, message in [("absent", "cannot be read"), ("empty", "is empty")]:
+        monkeypatch.setenv("PENSTOCK_HF_TOKEN_FILE", name)
+        with pytest.raises(ConfigError, match=rf"hf_token_file \(environment\): {name} {message}"):
+            load_settings()
+
+
+def test_a_secret_that_is_set_twice_in_one_place_is_a_problem(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("PENSTOCK_HF_TOKEN_FILE", "file")
+
+    with pytest.raises(ConfigError, match="hf_token and hf_token_file are both set") as refused:
+        load_settings()
+
+    assert "hf_secret" not in str(refused.value)

@@ -25,6 +25,7 @@ export interface Catalog {
 }
 
 const RETRY_MS = [500, 1000, 2000, 4000];
+const MOVING: ReadonlySet<string> = new Set(["loading", "unloading", "downloading"]);
 const WATCH_MS = 2000;
 
 export function createCatalog(client: Client): Catalog {
@@ -55,7 +56,7 @@ export function createCatalog(client: Client): Catalog {
   function setModels(catalog: ModelCatalog): void {
     modelCatalog.value = catalog;
     models.value = catalog.models;
-    const isMoving = catalog.models.some(({ state }) => state === "loading" || state === "downloading");
+    const isMoving = catalog.models.some(({ state }) => MOVING.has(state));
     clearTimeout(timer);
     if (isMoving) timer = setTimeout(() => void refreshModels(), WATCH_MS);
   }

@@ -12,6 +12,7 @@ const STATES: Readonly<Record<Model["state"], string>> = {
   downloading: "downloading",
   loading: "loading",
   loaded: "loaded",
+  unloading: "unloading",
   failed: "failed",
 };
 

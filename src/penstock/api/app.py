@@ -18,7 +18,7 @@ from penstock.api.files import file_routes
 from penstock.api.lab import next_token
 from penstock.api.middleware import BodyLimit, CrashNet, KnownHosts, RequestIds, SecurityHeaders
 from penstock.api.openai import OPENAI
-from penstock.api.playground import compare, discovery, generate, texts
+from penstock.api.playground import compare, discovery, generate, lifecycle, texts
 from penstock.api.services import Services
 
 WEB_FOLDER = Path(__file__).parent.parent / "web"
@@ -50,7 +50,7 @@ def create_app(services: Services, edge: Edge) -> FastAPI:
     )
     app.state.services = services
     install_error_handlers(app)
-    for module in (generate, compare, texts, discovery, next_token, *OPENAI):
+    for module in (generate, compare, texts, discovery, lifecycle, next_token, *OPENAI):
         app.include_router(module.router)
     app.routes.extend([*docs_routes(), *file_routes(WEB_FOLDER)])
     _add_middleware(app, edge)
@@ -75,7 +75,7 @@ def _add_middleware(app: FastAPI, edge: Edge) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(edge.cors_origins),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )

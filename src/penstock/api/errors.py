@@ -20,11 +20,21 @@ STATUS: Mapping[type[errors.PenstockError], int] = {
     errors.PromptTooLong: 400,
     errors.ModelNotFound: 404,
     errors.ModelUnavailable: 404,
+    errors.ModelGated: 403,
+    errors.HubUnreachable: 503,
+    errors.NotEnoughDisk: 507,
+    errors.ModelBusy: 409,
+    errors.NotAllowed: 403,
     errors.UnsupportedModel: 400,
     errors.ServerBusy: 503,
     errors.RequestCancelled: 499,
 }
-TYPE_OF_STATUS = {500: "server_error", 503: "service_unavailable_error"}
+TYPE_OF_STATUS = {
+    403: "permission_error",
+    500: "server_error",
+    503: "service_unavailable_error",
+    507: "server_error",
+}
 CODE_OF_STATUS = {
     400: "bad_request",
     403: "forbidden",

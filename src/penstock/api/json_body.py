@@ -57,11 +57,22 @@ class JsonRoute(APIRoute):
         answer = super().get_route_handler()
 
         async def answer_json(request: Request) -> Response:
-            if self.body_field is not None:
+            if self.body_field is not None and not self._may_lack(request):
                 _refuse_other_media(request)
             return await answer(_JsonRequest(request.scope, request.receive))
 
         return answer_json
+
+    def _may_lack(self, request: Request) -> bool:
+        """There is no body, and none is needed."""
+        headers = request.headers
+        is_bare = not {"content-type", "transfer-encoding"} & set(headers.keys())
+        is_empty = is_bare and headers.get("content-length", "0") == "0"
+        return (
+            is_empty
+            and self.body_field is not None
+            and not self.body_field.field_info.is_required()
+        )
 
 
 def _refuse_other_media(request: Request) -> None:

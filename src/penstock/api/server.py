@@ -14,7 +14,8 @@ import uvicorn
 
 from penstock.api.app import Edge, create_app
 from penstock.api.middleware import LOOPBACK_NAMES
-from penstock.api.services import Defaults, Services
+from penstock.api.permission import model_changes
+from penstock.api.services import Defaults, ModelChanges, Services
 from penstock.errors import ConfigError
 from penstock.serving.admission import Admission
 from penstock.serving.launching import Launcher, ProcessLauncher
@@ -43,7 +44,7 @@ def run(
 
     Each model gets a process of its own; `worker` is one that was started beforehand.
     """
-    source = LocalModels(settings.preload, loading_options(settings))
+    source = LocalModels(settings.preload, loading_options(settings), hf_token=settings.hub_token)
     launcher = ProcessLauncher(source, ready=worker)
     return serve(settings, build_services(settings, source, launcher), announce=announce)
 
@@ -92,6 +93,8 @@ def build_services(
             temperature=settings.temperature,
         ),
         preload=settings.preload,
+        model_changes=model_changes(settings),
+        cors_origins=settings.cors_origins,
     )
 
 
@@ -100,6 +103,7 @@ def _rules(settings: Settings) -> Rules:
     return Rules(
         memory_bytes=None if memory_mib is None else memory_mib * 2**20,
         keep_alive_seconds=settings.limits.keep_alive_seconds,
+        obeys_keep_alive=model_changes(settings) is not ModelChanges.NOBODY,
     )
 
 

@@ -1,6 +1,7 @@
 """Everything a handler can reach, in one typed place that a test can fill itself."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -8,6 +9,14 @@ from fastapi import Depends, Request
 from penstock.serving.admission import Admission
 from penstock.serving.lifecycle import Lifecycle
 from penstock.serving.router import Router
+
+
+class ModelChanges(StrEnum):
+    """Who may load, unload, fetch and remove models."""
+
+    NOBODY = "nobody"
+    THIS_MACHINE = "this machine"
+    ANYBODY = "anybody"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,8 @@ class Services:
     router: Router
     defaults: Defaults
     preload: tuple[str, ...]
+    model_changes: ModelChanges = ModelChanges.NOBODY
+    cors_origins: tuple[str, ...] = ()
 
 
 def _services(request: Request) -> Services:

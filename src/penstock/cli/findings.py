@@ -117,11 +117,13 @@ def check_disk(surroundings: Surroundings) -> Finding:
     return Finding(name="disk", text=text)
 
 
-def check_models(_: Surroundings) -> Finding:
+def check_models(surroundings: Surroundings) -> Finding:
     from penstock.model.catalog import CATALOG
     from penstock.model.hub import local_folder
+    from penstock.model.hub_cache import hub_access
 
-    here = [entry.id for entry in CATALOG if local_folder(entry) is not None]
+    access = hub_access(data_dir=surroundings.data_dir)
+    here = [entry.id for entry in CATALOG if local_folder(entry, access) is not None]
     if any(entry.builtin and entry.id in here for entry in CATALOG):
         return Finding(name="models", text=f"here: {', '.join(here)}")
     return Finding(

@@ -1,4 +1,4 @@
-"""`penstock models`: what models there are, what is known of one, and fetching it."""
+"""`penstock models`: what models there are, what is known of one, fetching and removing it."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +9,9 @@ from penstock.cli.terminal import print_json, print_table, progress_bar, tell
 if TYPE_CHECKING:
     from penstock.model.catalog import CatalogEntry
     from penstock.model.hub_cache import HubAccess
+    from penstock.model.hub_progress import DownloadProgress
 
-app = typer.Typer(help="List, show and fetch models.", rich_markup_mode=None)
+app = typer.Typer(help="List, show, fetch and remove models.", rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="Model id, alias, hub id or folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -55,10 +56,31 @@ def pull(name: Name) -> None:
     with progress_bar(entry.id) as advance:
 
         def report(progress: DownloadProgress) -> None:
-            advance(progress.num_bytes, progress.total_bytes)
+            advance(progress.num_bytes, progress.total_bytes, pace(progress))
 
         folder = download(entry, report, access)
     tell(f"{entry.id} is complete: {folder}")
+
+
+def pace(progress: "DownloadProgress") -> str:
+    """How fast it goes and how long it still takes, in the words of the terminal."""
+    if progress.seconds_left is None:
+        return "waiting"
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return f"{progress.bytes_per_second / 1e6:.1f} MB/s, {left} left"
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Remove a model's files that were fetched; those of the package and your own stay."""
+    from penstock.model.catalog import find_configured
+    from penstock.model.hub import remove_download
+
+    entry = find_configured(name)
+    num_bytes = remove_download(entry, _hub_access())
+    tell(f"{entry.id} is removed: {num_bytes / 1e6:,.0f} MB are free again.")
 
 
 def describe(entry: "CatalogEntry", access: "HubAccess") -> dict[str, Any]:
@@ -83,7 +105,8 @@ def _hub_access() -> "HubAccess":
     from penstock.model.hub_cache import hub_access
     from penstock.settings import load_settings
 
-    return hub_access(data_dir=load_settings().data_dir)
+    settings = load_settings()
+    return hub_access(data_dir=settings.data_dir, token=settings.hub_token)
 
 
 def _millions(description: dict[str, Any]) -> str:

@@ -40,32 +40,26 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of bytes with rate and time left, on stderr and only where a person watches.
+def progress_bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar of bytes with words beside it, on stderr and only where a person watches.
 
-    What it yields takes the number of bytes done and their total.
+    What it yields takes the number of bytes done, their total and the words.
     """
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}"),
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     ) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        task = progress.add_task(label, total=None, words="")
+        yield lambda done, total, words: progress.update(
+            task, completed=done, total=total, words=words
+        )
 
 
 def show_help(context: typer.Context) -> None:

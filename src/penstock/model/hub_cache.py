@@ -46,11 +46,15 @@ class HubAccess:
 
 
 def hub_access(
-    environ: Mapping[str, str] = os.environ, *, data_dir: Path | None = None
+    environ: Mapping[str, str] = os.environ,
+    *,
+    data_dir: Path | None = None,
+    token: str | None = None,
 ) -> HubAccess:
     """Read `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the like.
 
     Models placed by hand are in `models/` of `data_dir`, or of `PENSTOCK_DATA_DIR` without one.
+    A `token` given, as the settings have it, wins over the environment's.
     """
     user_cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = environ.get("HF_HOME") or f"{user_cache}/huggingface"
@@ -62,7 +66,7 @@ def hub_access(
         cache_dir=Path(os.path.expandvars(cache_dir)).expanduser(),
         models_dir=None if data_dir is None else data_dir.expanduser() / "models",
         endpoint=(environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/"),
-        token=environ.get("HF_TOKEN") or environ.get("HUGGINGFACE_TOKEN") or None,
+        token=token or environ.get("HF_TOKEN") or environ.get("HUGGINGFACE_TOKEN") or None,
         offline=offline.lower() in _TRUE,
     )
 
@@ -95,6 +99,26 @@ class CachedRepository:
         except (OSError, UnicodeDecodeError):
             return None
         return self.snapshot(commit) if COMMIT.fullmatch(commit) else None
+
+    def holds(self, revision: str) -> bool:
+        """Whether a revision is here, or what is left of a download that never finished."""
+        snapshot = self.snapshot_at(revision)
+        if snapshot is not None:
+            return snapshot.is_dir()
+        return self.root.is_dir() and not self.revisions()
+
+    def revisions(self) -> dict[str, str]:
+        """The commit of each branch and tag that was fetched."""
+        refs = self.root / "refs"
+        found = (file for file in refs.rglob("*") if file.is_file())
+        names = [file.relative_to(refs).as_posix() for file in found]
+        known = {name: self.snapshot_at(name) for name in names}
+        return {name: folder.name for name, folder in known.items() if folder is not None}
+
+    def snapshots(self) -> list[Path]:
+        """The folders of all commits of which something is here."""
+        folder = self.root / "snapshots"
+        return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
     def link(self, commit: str, name: str, blob: Path) -> None:
         """Let the commit's file `name` be these contents."""

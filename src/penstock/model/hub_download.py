@@ -5,15 +5,16 @@ Only configuration, tokenizer and safetensors. Imports `huggingface_hub`, which 
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, hf_hub_url
-from huggingface_hub.utils import WeakFileLock, build_hf_headers
+from huggingface_hub.utils import build_hf_headers
 
 from penstock import __version__
-from penstock.errors import ModelUnavailable, UnsupportedModel
+from penstock.errors import ModelUnavailable, NotEnoughDisk, UnsupportedModel
 from penstock.model.bridged_types import refuse_unknown
 from penstock.model.catalog import CatalogEntry
 from penstock.model.folder import (
@@ -24,6 +25,7 @@ from penstock.model.folder import (
     read_config,
 )
 from penstock.model.hub_cache import COMMIT, CachedRepository, HubAccess
+from penstock.model.hub_lock import Locked, locked
 from penstock.model.hub_problems import explained
 from penstock.model.hub_progress import Meter, Progress
 from penstock.model.hub_transfer import TIMEOUT_SECONDS, RemoteFile, fetch, partial_path
@@ -34,6 +36,7 @@ SMALL_FILES = (
     "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model",
     "chat_template.jinja",
 )  # fmt: skip
+TURN_SECONDS = 1.0  # between two looks at what another program has fetched
 SPARE_BYTES = 64 * 2**20  # left free on the disk
 _SHARD = re.compile(r"model-[0-9]+-of-[0-9]+\.safetensors")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -49,10 +52,15 @@ def fetch_model(
     repository = access.repository(hub_id)
     with explained(entry, access):
         commit, files = _list_files(hub_id, entry.revision, access)
-        repository.lock.parent.mkdir(parents=True, exist_ok=True)
-        with WeakFileLock(repository.lock):
-            done = sum(_bytes_here(remote, repository) for remote in files)
-            meter = Meter(sum(remote.size for remote in files), done, progress)
+        total = sum(remote.size for remote in files)
+        meter = Meter(total, _bytes_of_all(files, repository), progress)
+
+        def look_again() -> None:
+            """Tell how much there is, whoever brought it."""
+            meter.receive(files[0].name, _bytes_of_all(files, repository) - meter.done)
+
+        with _turn(repository, look_again):
+            look_again()
             _check_disk(entry, meter.total - meter.done, access.cache_dir)
             headers = build_hf_headers(
                 token=access.token, library_name="penstock", library_version=__version__
@@ -66,12 +74,29 @@ def fetch_model(
     return repository.snapshot(commit)
 
 
+@contextmanager
+def _turn(repository: CachedRepository, while_waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the repository's lock, after those who fetch the same; `while_waiting` may raise."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(repository, TURN_SECONDS))
+                break
+            except Locked:
+                while_waiting()
+        yield
+
+
 def _fetch_file(
     remote: RemoteFile, repository: CachedRepository, headers: dict[str, str], meter: Meter
 ) -> None:
     blob = repository.blob(remote.digest)
     if not blob.is_file():
         fetch(remote, blob, headers, lambda num_bytes: meter.receive(remote.name, num_bytes))
+
+
+def _bytes_of_all(files: Sequence[RemoteFile], repository: CachedRepository) -> int:
+    return sum(_bytes_here(remote, repository) for remote in files)
 
 
 def _bytes_here(remote: RemoteFile, repository: CachedRepository) -> int:
@@ -141,8 +166,9 @@ def _check_disk(entry: CatalogEntry, num_bytes: int, folder: Path) -> None:
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
     if free < num_bytes + SPARE_BYTES:
-        raise ModelUnavailable(
+        raise NotEnoughDisk(
             f"{entry.id} needs {num_bytes / 1e6:.0f} MB more; "
             f"the disk of {existing} has {free / 1e6:.0f} MB free.",
             "Make room, or set HF_HOME to a folder on a larger disk.",
+            param="model",
         )

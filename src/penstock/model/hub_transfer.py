@@ -13,7 +13,7 @@ from pathlib import Path
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
-from penstock.errors import ModelUnavailable
+from penstock.errors import HubUnreachable, ModelUnavailable
 
 CHUNK_BYTES = 2**20
 TIMEOUT_SECONDS = 30
@@ -46,7 +46,8 @@ def fetch(
 ) -> None:
     """Fetch the file to `blob`; `receive` hears of all bytes that arrive, negative if lost.
 
-    What has arrived stays, whatever ends this: the next call goes on from there.
+    What has arrived stays, whatever ends this: the next call goes on from there. An exception from
+    `receive`, which also hears of a line that stands still, ends it.
     """
     blob.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(blob)
@@ -60,11 +61,12 @@ def fetch(
             pass  # a broken line shows below as no new bytes
         failures = 0 if _size(partial) > have else failures + 1
         if failures == MAX_FAILURES:
-            raise ModelUnavailable(
+            raise HubUnreachable(
                 f"The download of {remote.name} stopped at {have} of {remote.size} bytes.",
                 "Check the network and start it again: it goes on from there.",
             )
         if failures:
+            receive(0)  # whoever follows may want to stop
             pause(PAUSE_SECONDS * failures)
     _check(remote, partial, receive)
     partial.replace(blob)

@@ -36,8 +36,8 @@ def _bytes_of_one_context(config: dict[str, Any]) -> int:
     context = _first(config, "max_position_embeddings", "n_positions")
     heads = _first(config, "num_attention_heads", "n_head", "num_heads")
     key_value_heads = _first(config, "num_key_value_heads") or heads
-    values = 2 * layers * width * context
-    return CACHE_BYTES_PER_VALUE * (values * key_value_heads // heads if heads else values)
+    head_width = _first(config, "head_dim") or (width // heads if heads else 0)
+    return CACHE_BYTES_PER_VALUE * 2 * layers * context * key_value_heads * head_width
 
 
 def _first(config: dict[str, Any], *names: str) -> int:

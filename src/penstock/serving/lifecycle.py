@@ -4,41 +4,28 @@ One load runs at a time. Knows no tensors and no HTTP.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
-from penstock.errors import ModelUnavailable, PenstockError
+from penstock.errors import ModelBusy, ModelUnavailable
+from penstock.serving.downloads import Downloads, Following
 from penstock.serving.launching import Launcher, RunningModel, ThreadLauncher
+from penstock.serving.loaded_models import LoadedModels
 from penstock.serving.memory import free_memory
-from penstock.serving.models import ModelCard, ModelSource, ModelState, ServedModel
-from penstock.serving.upkeep import HEALTHY_SECONDS, Holder, Rules, pause_before_restart, victims
+from penstock.serving.model_states import ModelStatus, as_own, reason, refuse_absent
+from penstock.serving.models import ModelCard, ModelSource, ModelState
+from penstock.serving.upkeep import (
+    HEALTHY_SECONDS,
+    Rules,
+    check_keep_alive,
+    pause_before_restart,
+)
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_RULES = Rules()
 ROUND_SECONDS = 1.0  # between two looks at what is idle or hangs
-
-
-@dataclass(frozen=True, slots=True)
-class ModelStatus:
-    """A model's card with its state now."""
-
-    card: ModelCard
-    state: ModelState
-    error: str | None
-    model: ServedModel | None
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """A running model with what its upkeep must know. Owned by the lifecycle."""
-
-    running: RunningModel
-    loaded_at: float
-    used_at: float
 
 
 class Lifecycle:
@@ -55,11 +42,10 @@ class Lifecycle:
         self._source = source
         self._launcher = launcher or ThreadLauncher(source)
         self._rules = rules
-        self._free = free
         self._asked_for: dict[str, ModelCard] = {}
-        self._preloaded: set[str] = set()
-        self._loaded: dict[str, _Loaded] = {}
+        self._loaded = LoadedModels(rules, free)
         self._loads: dict[str, asyncio.Task[RunningModel]] = {}
+        self._downloads = Downloads(source.fetch)
         self._errors: dict[str, str] = {}
         self._crashes: dict[str, int] = {}  # in a row
         self._one_at_a_time = asyncio.Lock()
@@ -72,7 +58,7 @@ class Lifecycle:
         """
         for name in names:
             card = self._source.find(name)
-            self._preloaded.add(card.id)
+            self._loaded.kept.add(card.id)
             self._load_task(card)
 
     def find(self, name: str) -> ModelCard:
@@ -84,13 +70,14 @@ class Lifecycle:
         """The ids of the models that can answer at once."""
         return tuple(self._loaded)
 
+    @property
+    def preloaded(self) -> frozenset[str]:
+        """The ids of the models that are to be loaded all the time."""
+        return frozenset(self._loaded.kept)
+
     def stuck(self, *, after_seconds: float) -> Sequence[str]:
         """The models whose engines have work and do nothing."""
-        return tuple(
-            name
-            for name, loaded in self._loaded.items()
-            if loaded.running.client.is_stuck(after_seconds=after_seconds)
-        )
+        return self._loaded.stuck(after_seconds=after_seconds)
 
     def state(self, name: str) -> ModelState:
         """The state of the model a name stands for."""
@@ -105,26 +92,68 @@ class Lifecycle:
         cards = self._asked_for | {card.id: card for card in self._source.cards()}
         return [self._status(card) for card in cards.values()]
 
-    async def running(self, name: str) -> RunningModel:
-        """The model a name stands for, loaded first if its files are here."""
+    async def running(self, name: str, *, keep_alive_seconds: float | None = None) -> RunningModel:
+        """The model a name stands for, loaded first if its files are here.
+
+        A keep-alive says how long it stays without a request, and holds until another is given.
+        """
+        check_keep_alive(keep_alive_seconds, self._rules)
         loaded = self._loaded.get(name)
         if loaded is None:
             card = self._source.find(name)
             loaded = self._loaded.get(card.id)
-        if loaded is not None:
-            loaded.used_at = time.monotonic()
-            return loaded.running
-        _refuse_absent(card)
-        return await self._wait_for(self._load_task(card), card)
+        while loaded is None:
+            refuse_absent(card)
+            await self._wait_for(self._load_task(card), card)
+            loaded = self._loaded.get(card.id)  # none if it was unloaded at once
+        loaded.used_at = time.monotonic()
+        if keep_alive_seconds is not None:
+            loaded.keep_alive_seconds = keep_alive_seconds
+        return loaded.running
+
+    def refuse_busy(self, name: str) -> None:
+        """Raise `ModelBusy` while requests to the model are under way."""
+        model_id = self._source.find(name).id
+        loaded = self._loaded.get(model_id)
+        if loaded is not None and loaded.num_open:
+            requests = "1 request" if loaded.num_open == 1 else f"{loaded.num_open} requests"
+            raise ModelBusy(
+                f"{model_id} has {requests} under way.",
+                'Unload it once they are answered, or send {"force": true} to end them.',
+                param="model",
+            )
 
     async def unload(self, name: str) -> None:
         """Give a model's memory back, or stop its loading. Its requests are told so."""
         card = self._source.find(name)
+        self._loaded.kept.discard(card.id)
         load = self._loads.get(card.id)
         if load is not None:
             load.cancel()
             await asyncio.wait([load])
-        await self._unload(card.id)
+        self._errors.pop(card.id, None)
+        await self._loaded.unload(card.id)
+
+    def pull(self, name: str) -> Following:
+        """Fetch a model's files, or join who does so already. Must be closed."""
+        card = self._source.find(name)
+        self._asked_for[card.id] = card
+        return self._downloads.follow(card.id)
+
+    async def remove(self, name: str) -> int:
+        """Remove the files of a model that were fetched; how many bytes that gave back.
+
+        Raises `ModelBusy` while it is loaded or on its way.
+        """
+        card = self._source.find(name)
+        async with self._one_at_a_time:  # no load finds half a model
+            state = self._status(card).state
+            if state not in (ModelState.AVAILABLE, ModelState.FAILED):
+                hint = "Stop it first." if state is ModelState.DOWNLOADING else "Unload it first."
+                raise ModelBusy(f"{card.id} is {state.value}.", hint, param="model")
+            num_bytes = await asyncio.to_thread(self._source.remove, card.id)
+        self._errors.pop(card.id, None)
+        return num_bytes
 
     async def close(self) -> None:
         """Stop every worker. A load that is under way is abandoned."""
@@ -132,13 +161,14 @@ class Lifecycle:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*map(self._unload, list(self._loaded)))
+        await self._loaded.close()
+        await self._downloads.close()
         self._launcher.close()
 
-    async def _wait_for(self, load: asyncio.Task[RunningModel], card: ModelCard) -> RunningModel:
-        """The load's result. Whoever gives up waiting does not stop it."""
+    async def _wait_for(self, load: asyncio.Task[RunningModel], card: ModelCard) -> None:
+        """Until the load has ended well. Whoever gives up waiting does not stop it."""
         try:
-            return await asyncio.shield(load)
+            await asyncio.shield(load)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if load.cancelled() and task is not None and not task.cancelling():
@@ -163,13 +193,13 @@ class Lifecycle:
         try:
             await asyncio.sleep(pause_seconds)
             async with self._one_at_a_time:
-                await self._make_room(card)
+                needed = await asyncio.to_thread(self._launcher.needed_bytes, card.id)
+                await self._loaded.make_room(card.id, needed)
                 running = await self._launcher.launch(card.id, lambda: self._take_death(card))
         except Exception as error:
-            self._errors[card.id] = _reason(error)
-            raise _as_own(error, card) from error
-        now = time.monotonic()
-        self._loaded[card.id] = _Loaded(running, loaded_at=now, used_at=now)
+            self._errors[card.id] = reason(error)
+            raise as_own(error, card) from error
+        self._loaded.add(card.id, running)
         self._rounds = self._rounds or asyncio.create_task(self._go_round(), name="upkeep")
         logger.info("Model %s is loaded.", card.id)
         return running
@@ -180,39 +210,9 @@ class Lifecycle:
         if not task.cancelled():
             task.exception()
 
-    async def _unload(self, model_id: str) -> None:
-        loaded = self._loaded.pop(model_id, None)
-        if loaded is not None:
-            await loaded.running.client.close()
-            logger.info("Model %s is unloaded.", model_id)
-
-    async def _make_room(self, card: ModelCard) -> None:
-        """Unload what was not used for longest, or refuse, before anything is read."""
-        needed = await asyncio.to_thread(self._launcher.needed_bytes, card.id)
-        if needed == 0:
-            return
-        loaded = list(self._loaded.items())
-        holders = await asyncio.to_thread(lambda: [self._holder(*item) for item in loaded])
-        available = self._free()
-        if self._rules.memory_bytes is not None:
-            left = self._rules.memory_bytes - sum(holder.num_bytes for holder in holders)
-            available = max(0, min(available, left))
-        for name in victims(card.id, needed, available, holders):
-            logger.info("Model %s makes room for %s.", name, card.id)
-            await self._unload(name)
-
-    def _holder(self, name: str, loaded: _Loaded) -> Holder:
-        client = loaded.running.client
-        return Holder(
-            name=name,
-            num_bytes=client.memory_bytes,
-            used_at=loaded.used_at,
-            may_go=name not in self._preloaded and client.num_open == 0,
-        )
-
     def _take_death(self, card: ModelCard) -> None:
         """A worker ended by itself: start it again, later each time it happens in a row."""
-        loaded = self._loaded.pop(card.id, None)
+        loaded = self._loaded.drop(card.id)
         if loaded is None:
             return  # it was still loading, and the load tells
         has_lived = time.monotonic() - loaded.loaded_at > HEALTHY_SECONDS
@@ -223,62 +223,21 @@ class Lifecycle:
         self._load_task(card, pause_seconds=pause)
 
     async def _go_round(self) -> None:
-        """Now and then end what hangs and unload what nobody uses."""
         while True:
             await asyncio.sleep(ROUND_SECONDS)
-            for name in self.stuck(after_seconds=self._rules.hang_seconds):
-                logger.error("The engine of %s does not move; it is ended.", name)
-                self._loaded[name].running.client.kill()
-            for name in self._idle():
-                logger.info("Model %s was not used for a while.", name)
-                with contextlib.suppress(PenstockError):
-                    await self._unload(name)
-
-    def _idle(self) -> list[str]:
-        keep_alive = self._rules.keep_alive_seconds
-        if keep_alive is None:
-            return []
-        now = time.monotonic()
-        idle: list[str] = []
-        for name, loaded in self._loaded.items():
-            if loaded.running.client.num_open:
-                loaded.used_at = now
-            elif name not in self._preloaded and now - loaded.used_at > keep_alive:
-                idle.append(name)
-        return idle
+            self._loaded.go_round()
 
     def _status(self, card: ModelCard) -> ModelStatus:
         loaded = self._loaded.get(card.id)
-        error = self._errors.get(card.id)
         if loaded is not None:
             return ModelStatus(card, ModelState.LOADED, None, loaded.running.model)
         if card.id in self._loads:
-            return ModelStatus(card, ModelState.LOADING, None, None)
+            return ModelStatus(card, ModelState.LOADING, None)
+        if self._loaded.is_unloading(card.id):
+            return ModelStatus(card, ModelState.UNLOADING, None)
+        if card.id in self._downloads:
+            progress = self._downloads.progress(card.id)
+            return ModelStatus(card, ModelState.DOWNLOADING, None, download=progress)
+        error = self._errors.get(card.id) or self._downloads.error(card.id)
         state = ModelState.AVAILABLE if error is None else ModelState.FAILED
-        return ModelStatus(card, state, error, None)
-
-
-def _refuse_absent(card: ModelCard) -> None:
-    if not card.local:
-        raise ModelUnavailable(
-            f"The files of {card.id} are not on this machine.",
-            f"Fetch them with `penstock models pull {card.id}`.",
-            param="model",
-        )
-
-
-def _as_own(error: Exception, card: ModelCard) -> PenstockError:
-    """What a client is told of a load that failed; the unforeseen is in the log."""
-    if isinstance(error, PenstockError):
-        logger.warning("Model %s is not loaded: %s", card.id, error)
-        return error
-    logger.error("Loading %s failed.", card.id, exc_info=error)
-    return ModelUnavailable(
-        f"{card.id} could not be loaded: {_reason(error)}.",
-        "The server's log has the details.",
-        param="model",
-    )
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+        return ModelStatus(card, state, error)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from penstock.errors import ModelUnavailable
 from penstock.model.catalog import CATALOG, CatalogEntry, find, find_configured
-from penstock.model.hub import local_folder
+from penstock.model.hub import download, local_folder, remove_download
 from penstock.model.hub_cache import hub_access
+from penstock.model.hub_progress import Progress
 from penstock.serving.footprint import footprint
 from penstock.serving.models import HostedModel, LoadingOptions, LoadPlan, ModelCard
 
@@ -17,9 +18,11 @@ from penstock.serving.models import HostedModel, LoadingOptions, LoadPlan, Model
 class LocalModels:
     """The catalog and the folders an operator named. A request's name only looks these up."""
 
-    def __init__(self, configured: Sequence[str], options: LoadingOptions) -> None:
+    def __init__(
+        self, configured: Sequence[str], options: LoadingOptions, *, hf_token: str | None = None
+    ) -> None:
         self._options = options
-        self._access = hub_access(data_dir=options.data_dir)
+        self._access = hub_access(data_dir=options.data_dir, token=hf_token)
         self._configured = {name: find_configured(name) for name in configured}
         self._by_id = {entry.id: entry for entry in (*CATALOG, *self._configured.values())}
 
@@ -52,6 +55,14 @@ class LocalModels:
         from penstock.serving.local_engine import load_hosted_model  # noqa: PLC0415  # see above
 
         return load_hosted_model(self.plan(model_id))
+
+    def fetch(self, model_id: str, progress: Progress) -> None:
+        """Bring a model's files from the hub to this machine. Slow."""
+        download(self._entry(model_id), progress, self._access)
+
+    def remove(self, model_id: str) -> int:
+        """Remove what was fetched of a model from the hub's cache."""
+        return remove_download(self._entry(model_id), self._access)
 
     def _entry(self, name: str) -> CatalogEntry:
         known = self._configured.get(name) or self._by_id.get(name)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from penstock.model.hub_progress import Progress
 from penstock.serving.engine_thread import EngineKit
 
 
@@ -19,6 +20,7 @@ class ModelState(StrEnum):
     DOWNLOADING = "downloading"
     LOADING = "loading"
     LOADED = "loaded"
+    UNLOADING = "unloading"
     FAILED = "failed"
 
 
@@ -94,3 +96,12 @@ class ModelSource(Protocol):
 
     def load(self, model_id: str) -> HostedModel:
         """Bring a model into the memory of this process. Slow; called on a thread."""
+
+    def fetch(self, model_id: str, progress: Progress) -> None:
+        """Bring a model's files to this machine. Slow; called on a thread.
+
+        An exception from `progress` stops it; what has arrived is used by the next time.
+        """
+
+    def remove(self, model_id: str) -> int:
+        """Remove the files that were fetched; how many bytes that gave back. Called on a thread."""

@@ -77,8 +77,9 @@ class ProcessWorker(asyncio.Protocol):
 
     @property
     def num_open(self) -> int:
-        """How many requests have not had their last output."""
-        return len(self._streams)
+        """How many requests have not had their last output, and questions not their answer."""
+        num_asked = sum(call.method.name in KIT_METHODS for call in self._calls.values())
+        return len(self._streams) + num_asked
 
     @property
     def process_id(self) -> int:

@@ -34,23 +34,32 @@ class Router:
         self._lifecycle = lifecycle
         self._admission = admission
 
-    async def submit(self, name: str, num_sequences: int, build: BuildRequest) -> Generation:
+    async def submit(
+        self,
+        name: str,
+        num_sequences: int,
+        build: BuildRequest,
+        *,
+        keep_alive_seconds: float | None = None,
+    ) -> Generation:
         """Admit a request and start it. The caller must close the outputs."""
         ticket = self._admission.enter(num_sequences)
         try:
-            generation = await self.start(name, build)
+            generation = await self.start(name, build, keep_alive_seconds=keep_alive_seconds)
         except BaseException:
             ticket.release()
             raise
         generation.outputs.on_close(ticket.release)
         return generation
 
-    async def start(self, name: str, build: BuildRequest) -> Generation:
+    async def start(
+        self, name: str, build: BuildRequest, *, keep_alive_seconds: float | None = None
+    ) -> Generation:
         """Load the model if need be, build the request for it and submit it.
 
         For who holds a ticket already. The caller must close the outputs.
         """
-        running = await self._lifecycle.running(name)
+        running = await self._lifecycle.running(name, keep_alive_seconds=keep_alive_seconds)
         request = build(running.model)
         return Generation(running.model, request, await running.client.submit(request))
 

@@ -5,7 +5,8 @@ The event loop's side of it; the other is `engine_thread.py`. Knows no model and
 
 import asyncio
 import logging
-from typing import Any, Generic, Protocol
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 from penstock.errors import ShuttingDown
 from penstock.serving.engine_thread import Command, EngineKit, EngineThread, P
@@ -15,6 +16,7 @@ from penstock.types import EngineOutput, GenerationRequest
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 CLOSE_SECONDS = 5.0  # a step that takes longer is left behind
 
 
@@ -23,7 +25,7 @@ class EngineClient(Protocol):
 
     @property
     def num_open(self) -> int:
-        """How many requests have not had their last output."""
+        """How many requests have not had their last output, and questions not their answer."""
 
     async def submit(self, request: GenerationRequest) -> OutputStream:
         """Prepare the request and have the engine take it. Raises what it is refused for."""
@@ -55,6 +57,7 @@ class Worker(Generic[P]):
         self._kit = kit
         self._loop = asyncio.get_running_loop()
         self._streams = OpenStreams()
+        self._num_beside = 0  # of questions and preparations on other threads
         self._is_closing = False
         self._thread = EngineThread(kit, self._post, name=name)
 
@@ -69,13 +72,13 @@ class Worker(Generic[P]):
 
     @property
     def num_open(self) -> int:
-        """How many requests have not had their last output."""
-        return len(self._streams)
+        """How many requests have not had their last output, and questions not their answer."""
+        return len(self._streams) + self._num_beside
 
     async def submit(self, request: GenerationRequest) -> OutputStream:
         """Prepare the request off the event loop and have the engine take it."""
         self._refuse_when_closing()
-        prepared = await asyncio.to_thread(self._kit.prepare, request)
+        prepared = await self._beside(self._kit.prepare, request)
         self._refuse_when_closing()
         request_id = request.request_id
         stream = self._streams.open(request, self.cancel)
@@ -96,7 +99,7 @@ class Worker(Generic[P]):
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """The result of a method of the kit, which runs off the event loop."""
-        return await asyncio.to_thread(getattr(self._kit, method), *arguments)
+        return await self._beside(getattr(self._kit, method), *arguments)
 
     def is_stuck(self, *, after_seconds: float) -> bool:
         """It has work, and nothing has happened for so long."""
@@ -122,6 +125,14 @@ class Worker(Generic[P]):
                 await self._on_thread(self._thread.stop)
         except TimeoutError:
             logger.warning("The engine did not stop within %s s.", CLOSE_SECONDS)
+
+    async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """The function's result, from a thread that is not the engine's."""
+        self._num_beside += 1
+        try:
+            return await asyncio.to_thread(function, *arguments)
+        finally:
+            self._num_beside -= 1
 
     def _refuse_when_closing(self) -> None:
         if self._is_closing:

@@ -132,6 +132,11 @@ class Settings(BaseSettings):
     insecure_no_auth: bool = Field(
         False, description="Listen beyond this machine although anyone who connects may generate."
     )
+    model_changes: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether clients may load, unload, fetch and remove models, and say how long "
+        "they stay: `auto` only where this machine alone can connect.",
+    )
     hf_token: SecretStr | None = _setting(
         None,
         "Token for downloads from the Hugging Face hub.",
@@ -152,6 +157,11 @@ class Settings(BaseSettings):
     def preload(self) -> tuple[str, ...]:
         """The models to load at start: the default one first, each once."""
         return tuple(dict.fromkeys((self.model, *self.models)))
+
+    @property
+    def hub_token(self) -> str | None:
+        """The token for the hub in the clear, if one is set."""
+        return None if self.hf_token is None else self.hf_token.get_secret_value()
 
     @classmethod
     def settings_customise_sources(

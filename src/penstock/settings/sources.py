@@ -117,17 +117,52 @@ def _read_layers(
         toml = _flat(TomlConfigSettingsSource(Settings, toml_file=toml_file)())
     except tomllib.TOMLDecodeError as error:
         return [], [f"{toml_file} is not valid TOML: {error}."]
-    layers = [
-        _Layer("flag", {name: value for name, value in flags.items() if value is not None}),
-        _Layer("environment", _flat(environment())),
-        _Layer(str(env_file), _flat(dotenv())),
-        _Layer(str(toml_file), toml),
-    ]
+    layers, problems = _with_secrets_read(
+        [
+            _Layer("flag", {name: value for name, value in flags.items() if value is not None}),
+            _Layer("environment", _flat(environment())),
+            _Layer(str(env_file), _flat(dotenv())),
+            _Layer(str(toml_file), toml),
+        ]
+    )
     return layers, [
+        *problems,
         *_unknown_variables(os.environ, "the environment"),
         *_unknown_variables(dotenv.env_vars, str(env_file)),
         *(f"{name} in {toml_file} is not a setting." for name in toml if name not in _NAMES),
     ]
+
+
+def _with_secrets_read(layers: list[_Layer]) -> tuple[list[_Layer], list[str]]:
+    """The layers with each secret that lies in a file, as strong as where the file is named."""
+    read: list[_Layer] = []
+    problems: list[str] = []
+    for layer in layers:
+        values = dict(layer.values)
+        for name in _SECRETS_IN_FILES & values.keys():
+            secret = name.removesuffix(_FILE)
+            if secret in values:
+                problems.append(f"{secret} and {name} are both set by {layer.source}; keep one.")
+                continue
+            try:
+                values[secret] = _read_secret(Path(values[name]).expanduser())
+            except (OSError, UnicodeDecodeError, ValueError) as error:
+                problems.append(f"{name} ({layer.source}): {values[name]} {_why_unread(error)}.")
+        read.append(_Layer(layer.source, values))
+    return read, problems
+
+
+def _read_secret(file: Path) -> str:
+    secret = file.read_text(encoding="utf-8").strip()
+    if not secret:
+        raise ValueError("is empty")
+    return secret
+
+
+def _why_unread(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror})"
+    return "is not text" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _unknown_variables(variables: Iterable[str], source: str) -> list[str]:
@@ -232,4 +267,6 @@ def _shown(value: object) -> str:
 
 _LEAVES = tuple(_leaves())
 _NAMES = {leaf.name for leaf in _LEAVES}
+_FILE = "_file"  # `x_file` names the file that holds the secret `x`
+_SECRETS_IN_FILES = {f"{name}{_FILE}" for name in _NAMES} & _NAMES
 _FIELD_OF_ALIAS = {leaf.variables[0]: leaf.name for leaf in _LEAVES if "." not in leaf.name}

@@ -73,7 +73,9 @@ async def _open(services: Services, asked: Asked, candidates: int) -> Generation
             trace=candidates,
         )
 
-    return await services.router.submit(asked.model, asked.num_sequences, one_step)
+    return await services.router.submit(
+        asked.model, asked.num_sequences, one_step, keep_alive_seconds=asked.keep_alive_seconds
+    )
 
 
 async def _first_choice(generation: Generation) -> ChosenLogprob | None:

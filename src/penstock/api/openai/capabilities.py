@@ -14,7 +14,7 @@ from penstock.api.openai.fields import CHAT_RULES, COMPLETION_RULES, Refused, Ru
 from penstock.api.openai.routing import OpenAIRoute
 from penstock.api.openai.schemas import ChatBody, CompletionBody
 from penstock.api.services import ServicesDep
-from penstock.serving.lifecycle import ModelStatus
+from penstock.serving.model_states import ModelStatus
 
 Treatment = Literal["honoured", "harmless", "refused"]
 

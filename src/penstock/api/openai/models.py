@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from penstock.api.openai.presenting import now
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.services import ServicesDep
-from penstock.serving.lifecycle import ModelStatus
+from penstock.serving.model_states import ModelStatus
 from penstock.serving.models import ModelState
 
 STARTED = now()  # stands for when a model was made, which its files do not say

@@ -44,6 +44,7 @@ class Asked:
     max_length: int
     unused: tuple[str, ...]
     steps: tuple[Step, ...]
+    keep_alive_seconds: float | None = None
 
     @property
     def type(self) -> str:
@@ -70,6 +71,7 @@ def understand(prompt: str, fields: GenerationFields, given: Defaults) -> Asked:
         max_length=given.max_length if fields.max_length is None else fields.max_length,
         unused=_unused(strategy, sent),
         steps=tuple(parse_step(name) for name in fields.postprocess or ()),
+        keep_alive_seconds=fields.keep_alive,
     )
 
 

@@ -6,11 +6,12 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from penstock.api.playground.answers import ErrorAnswer
+from penstock.api.playground.model_objects import model_object
 from penstock.api.services import ServicesDep
 from penstock.decoding.parameters import Parameter
 from penstock.decoding.strategies import DEFAULT_STRATEGY, STRATEGIES
 from penstock.decoding.strategies.interface import Strategy
-from penstock.serving.lifecycle import ModelStatus
 from penstock.serving.models import ModelState
 
 STUCK_SECONDS = 60.0
@@ -33,8 +34,14 @@ async def list_models(services: ServicesDep) -> dict[str, Any]:
     statuses = services.lifecycle.statuses()
     return {
         "default": services.lifecycle.find(services.defaults.model).id,
-        "models": [_model(status) for status in statuses],
+        "models": [model_object(status) for status in statuses],
     }
+
+
+@router.get("/models/{name:path}", summary="One model", responses={"4XX": {"model": ErrorAnswer}})
+async def show_model(name: str, services: ServicesDep) -> dict[str, Any]:
+    """The model that answers to an id, an alias or a hub id, with its state now."""
+    return model_object(services.lifecycle.status(name))
 
 
 @router.get("/health", summary="Health")
@@ -64,8 +71,8 @@ async def tell_ready(services: ServicesDep) -> Response:
     """The models to load at start are loaded, and the server takes requests."""
     if services.admission.is_draining:
         return JSONResponse({"status": "draining"}, 503)
-    states = {services.lifecycle.state(name) for name in services.preload}
-    if states == {ModelState.LOADED}:
+    states = {services.lifecycle.state(name) for name in services.lifecycle.preloaded}
+    if states <= {ModelState.LOADED}:
         return JSONResponse({"status": "ready"})
     status = "failed" if ModelState.FAILED in states else "loading"
     return JSONResponse({"status": status}, 503)
@@ -86,16 +93,3 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     fields = asdict(parameter)
     kind = fields.pop("kind")
     return {**fields, "type": kind, "nullable": parameter.default is None}
-
-
-def _model(status: ModelStatus) -> dict[str, Any]:
-    card, loaded = status.card, status.model
-    return {
-        **asdict(card),
-        "state": status.state.value,
-        "error": status.error,
-        "num_parameters": loaded.num_parameters if loaded else card.num_parameters,
-        "context_length": loaded.context_length if loaded else card.context_length,
-        "dtype": loaded.dtype if loaded else None,
-        "memory_bytes": loaded.num_bytes if loaded else card.memory_bytes,
-    }

@@ -17,7 +17,7 @@ from penstock.serving.router import Generation
 
 router = APIRouter(route_class=JsonRoute, tags=["generate"])
 FAILURES: dict[int | str, dict[str, object]] = {
-    status: {"model": ErrorAnswer} for status in (400, 404, 413, 415, 422, 500, 503)
+    status: {"model": ErrorAnswer} for status in (400, 403, 404, 413, 415, 422, 500, 503)
 }
 
 
@@ -37,13 +37,20 @@ async def generate(body: GenerateBody, request: Request, services: ServicesDep) 
 async def open_generation(services: Services, asked: Asked) -> Generation:
     """Have the engine start on it. The caller must close the outputs."""
     return await services.router.submit(
-        asked.model, asked.num_sequences, lambda model: to_request(asked, model)
+        asked.model,
+        asked.num_sequences,
+        lambda model: to_request(asked, model),
+        keep_alive_seconds=asked.keep_alive_seconds,
     )
 
 
 async def start_admitted(services: Services, asked: Asked) -> Generation:
     """As `open_generation`, for who has been admitted already."""
-    return await services.router.start(asked.model, lambda model: to_request(asked, model))
+    return await services.router.start(
+        asked.model,
+        lambda model: to_request(asked, model),
+        keep_alive_seconds=asked.keep_alive_seconds,
+    )
 
 
 async def complete(asked: Asked, generation: Generation) -> GenerateAnswer:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from penstock.api.playground.wire_types import WIRE_TYPES, Name, StopStrings, Text
+from penstock.api.playground.wire_types import WIRE_TYPES, KeepAlive, Name, StopStrings, Text
 from penstock.decoding.parameters import Parameter, request
 from penstock.decoding.strategies import PARAMETERS
 from penstock.types import LONGEST, MAX_SEED, NEUTRAL
@@ -16,6 +16,12 @@ from penstock.types import LONGEST, MAX_SEED, NEUTRAL
 MAX_EXAMPLES = 64
 MAX_STEPS = 16
 MAX_COLUMNS = 8
+KEEP_ALIVE = Field(
+    None,
+    description="How long the model stays loaded without a request: seconds, `10m`, `2h`, 0 to "
+    "unload it after this, -1 for ever. Holds until another is sent. Models that are loaded at "
+    "start always stay.",
+)
 
 
 def _from_catalog(parameter: Parameter, **changes: Any) -> Any:
@@ -88,6 +94,7 @@ class GenerationFields(DecodingFields):
     logprobs: int | None = Field(
         None, ge=0, le=20, description="How many alternatives to report beside each token."
     )
+    keep_alive: KeepAlive | None = KEEP_ALIVE
     trace: int | None = Field(
         None,
         ge=0,

@@ -1,6 +1,7 @@
 """What a value looks like on the wire, by its kind, and how `DecodingParams` holds it."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,6 +13,8 @@ from penstock.decoding.parameters import Kind
 from penstock.types import MAX_STOP_LENGTH, MAX_STOP_STRINGS
 
 MAX_WORD_LENGTH = 200  # characters, or token ids
+DURATION = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,3})?)([smh]?)")
+SECONDS_OF_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
@@ -53,6 +56,18 @@ def _check_start_and_factor(value: list[Any]) -> list[Any]:
     if len(value) != 2 or type(value[0]) is not int or not isinstance(value[1], int | float):
         raise PydanticCustomError("start", "Use a pair of a number of tokens and a factor")
     return value
+
+
+def _check_keep_alive(value: Any) -> float:
+    """Seconds; infinity for ever, which is written as any negative number."""
+    match = DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        value = float(match[1]) * SECONDS_OF_UNIT[match[2]]
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise PydanticCustomError(
+            "keep_alive", 'Use seconds, a duration such as "10m" or "2h", or -1 for ever'
+        )
+    return math.inf if value < 0 else float(value)
 
 
 def _are_ids(value: list[Any]) -> bool:
@@ -114,6 +129,11 @@ StartAndFactor = Annotated[
     list[int | float],
     AfterValidator(_check_start_and_factor),
     WithJsonSchema({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "number"}]}),
+]
+KeepAlive = Annotated[
+    Any,
+    AfterValidator(_check_keep_alive),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
 ]
 TokenId = Annotated[int, Field(ge=0)]
 TokenIdName = Annotated[str, Field(pattern="^[0-9]{1,9}$")]  # JSON names entries by strings
