@@ -129,12 +129,6 @@ class DecodingParams:
             start, factor = self.exponential_decay_length_penalty
             check_range("exponential_decay_length_penalty", start, 0, 1_000_000)
             check_range("exponential_decay_length_penalty", factor, 1, 10)
-        if self.num_beam_groups > self.num_beams:
-            raise InvalidParameter(
-                f"num_beam_groups={self.num_beam_groups} is more than num_beams={self.num_beams}.",
-                "Use at least one beam for each group.",
-                param="num_beam_groups",
-            )
 
 
 NEUTRAL: Mapping[str, Any] = {f.name: f.default for f in fields(DecodingParams)}

@@ -79,11 +79,11 @@ def grow(groups: Sequence[Group], rank: Rank, rules: Rules, num_texts: int) -> l
     return [list(text) for _, text in complete[:num_texts]]
 
 
-def extensions(tiny: TinyModel, prompt: Text, group: Group) -> list[tuple[float, Text, int]]:
-    """Score, text and rank of its beam, of every beam of the group with every possible token."""
+def extensions(tiny: TinyModel, prompt: Text, group: Group) -> Scored:
+    """Every beam of the group with every possible token, in no particular order."""
     return [
-        (score + logprob, (*text, token_id), rank)
-        for rank, (score, text) in enumerate(group.running)
+        (score + logprob, (*text, token_id))
+        for score, text in group.running
         for token_id, logprob in enumerate(next_logprobs(tiny, prompt, text).tolist())
         if logprob > -math.inf
     ]

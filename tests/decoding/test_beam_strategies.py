@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from penstock.decoding.processors.interface import Row
-from penstock.decoding.randomness import gumbels, noise_key
+from penstock.decoding.randomness import gumbels, noise_key, stream_of
 from penstock.decoding.sampler import Question, answer
 from penstock.decoding.strategies.interface import DrawDistinct
 from penstock.types import DecodingParams, GenerationRequest
@@ -62,7 +63,7 @@ def test_the_slow_definition_of_beam_search_is_that_of_transformers(seed: int) -
     num_beams = rng.randint(2, 5)
 
     def rank(group: Group, chosen: Sequence[int]) -> Scored:
-        return sorted(((s, t) for s, t, _ in extensions(tiny, prompt, group)), reverse=True)
+        return sorted(extensions(tiny, prompt, group), reverse=True)
 
     texts = grow([Group(num_beams)], rank, rules, 1)
 
@@ -76,10 +77,11 @@ def test_the_slow_definition_of_beam_search_is_that_of_transformers(seed: int) -
     )
 
 
-def _gumbel(seed: int, rank: int, position: int, token_id: int) -> float:
+def _gumbel(seed: int, text: Text, token_id: int) -> float:
     """The random number of one token, worked out with Python's own integers."""
+    stream = zlib.crc32(b"".join(t.to_bytes(4, "little") for t in text))
     mask = 2**64 - 1
-    z = ((noise_key(seed, rank, position) ^ token_id) + 0x9E3779B97F4A7C15) & mask
+    z = ((noise_key(seed, stream, len(text)) ^ token_id) + 0x9E3779B97F4A7C15) & mask
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
     z ^= z >> 31
@@ -112,11 +114,11 @@ def test_beam_sampling_is_the_slow_definition(seed: int) -> None:
     def rank(group: Group, chosen: Sequence[int]) -> Scored:
         keyed = [
             (
-                score + logprob + _gumbel(7, r, len(text), token_id),
+                score + logprob + _gumbel(7, text, token_id),
                 score + logprob,
                 (*text, token_id),
             )
-            for r, (score, text) in enumerate(group.running)
+            for score, text in group.running
             for token_id, logprob in enumerate(_warped(tiny, prompt, text, request.params))
             if logprob > -math.inf
         ]
@@ -158,7 +160,7 @@ def test_diverse_beam_search_is_the_slow_definition(seed: int) -> None:
     def rank(group: Group, chosen: Sequence[int]) -> Scored:
         costs = Counter(chosen)
         found = extensions(tiny, prompt, group)
-        return sorted(((s - penalty * costs[t[-1]], t) for s, t, _ in found), reverse=True)
+        return sorted(((s - penalty * costs[t[-1]], t) for s, t in found), reverse=True)
 
     result = run_alone(
         tiny.model,
@@ -222,7 +224,7 @@ def test_distinct_draws_follow_the_distribution_of_drawing_without_replacement()
     )
     num_draws = 20_000
     questions = [
-        Question(row=row, need=DrawDistinct(2, stream=0), noise_key=noise_key(3, 0, position))
+        Question(row=row, need=DrawDistinct(2), noise_key=noise_key(3, 0, position))
         for position in range(num_draws)
     ]
 
@@ -236,11 +238,12 @@ def test_distinct_draws_follow_the_distribution_of_drawing_without_replacement()
     assert chi_square < 11 + 4 * 22**0.5  # 12 outcomes, four standard deviations
 
 
-def test_noise_belongs_to_its_seed_stream_position_and_token() -> None:
-    keys = [noise_key(s, stream, p) for s in (0, 1, 2**63 - 1) for stream in (0, 9) for p in (0, 4)]
+def test_noise_belongs_to_its_seed_text_and_token() -> None:
+    texts: list[Text] = [(), (4,), (4, 5), (5, 4)]
+    keys = [noise_key(s, stream_of(t), len(t)) for s in (0, 1, 2**63 - 1) for t in texts]
 
     numbers = gumbels(keys, 300)
 
     assert numbers.shape == (12, 300)
     assert len(set(numbers.flatten().tolist())) == numbers.size
-    assert numbers[1, 7] == pytest.approx(_gumbel(0, 0, 4, 7), abs=1e-12)
+    assert numbers[2, 7] == pytest.approx(_gumbel(0, (4, 5), 7), abs=1e-12)

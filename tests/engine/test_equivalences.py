@@ -41,6 +41,7 @@ decoding_params = st.builds(
     early_stopping=st.booleans(),
     diversity_penalty=st.sampled_from([0.0, 0.5, 3.0]),
     penalty_alpha=st.sampled_from([0.0, 0.3, 0.6, 1.0]),
+    num_beam_groups=st.integers(1, 5),
     num_candidates=st.integers(1, 4),
     repetition_penalty=st.sampled_from([1.0, 1.3]),
     no_repeat_ngram_size=st.sampled_from([0, 2, 3]),
@@ -59,7 +60,6 @@ decoding_params = st.builds(
 def generation_requests(draw: st.DrawFn) -> GenerationRequest:
     strategy = draw(st.sampled_from(list(STRATEGIES)))
     params = draw(decoding_params)
-    params = replace(params, num_beam_groups=draw(st.integers(1, params.num_beams)))
     if strategy == "contrastive_search":
         params = replace(params, top_k=draw(st.integers(1, 5)))
     most = STRATEGIES[strategy].max_texts(params) or 4

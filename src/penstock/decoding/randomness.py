@@ -1,6 +1,7 @@
 """Random numbers that are a pure function of who asks: no state, so no batch can disturb them."""
 
 from collections.abc import Sequence
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,11 @@ def coin(seed: int, stream: int, position: int) -> float:
 def uniform(seed: int, stream: int, position: int) -> float:
     """A number in [0, 1) for one draw: the same for the same seed, stream and position, always."""
     return float(_mix(_mix(_mix(seed) ^ stream) ^ position) >> 11) * 2.0**-53
+
+
+def stream_of(token_ids: Sequence[int]) -> int:
+    """A stream that belongs to a text, whichever place it takes among others."""
+    return crc32(np.array(token_ids, dtype="<u4").tobytes())
 
 
 def noise_key(seed: int, stream: int, position: int) -> int:

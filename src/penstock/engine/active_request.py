@@ -7,7 +7,7 @@ from torch import Tensor
 
 from penstock.decoding.constraints.following import Follower
 from penstock.decoding.processors.interface import Row
-from penstock.decoding.randomness import coin, noise_key, uniform
+from penstock.decoding.randomness import coin, noise_key, stream_of, uniform
 from penstock.decoding.sampler import Answer, Question
 from penstock.decoding.strategies import STRATEGIES
 from penstock.decoding.strategies.interface import (
@@ -137,7 +137,6 @@ class ActiveRequest:
     def _question(self, sequence: EngineSequence, need: Need, num_guesses: int) -> Question:
         """What is wanted if the first `num_guesses` guesses are right."""
         streams = need.streams if isinstance(need, Draw) else ()
-        noise = need.stream if isinstance(need, DrawDistinct) else 0
         position = sequence.num_generated + num_guesses
         return Question(
             row=Row(
@@ -155,7 +154,7 @@ class ActiveRequest:
             ),
             need=need,
             uniforms=tuple(uniform(self._prepared.seed, s, position) for s in streams),
-            noise_key=noise_key(self._prepared.seed, noise, position),
+            noise_key=self._noise_key(sequence, position) if isinstance(need, DrawDistinct) else 0,
             num_logprobs=self._prepared.request.logprobs,
             num_traced=self._prepared.request.trace,
         )
@@ -168,6 +167,11 @@ class ActiveRequest:
         except PenstockError as error:
             self._failure = error
             return None
+
+    def _noise_key(self, sequence: EngineSequence, position: int) -> int:
+        """What the numbers of a draw without replacement are made from: the text, not its place."""
+        generated = sequence.token_ids[sequence.num_prompt : sequence.num_prompt + position]
+        return noise_key(self._prepared.seed, stream_of(generated), position)
 
     def receive(
         self, sequence: EngineSequence, answers: Iterable[Answer], likeness: float | None = None

@@ -94,9 +94,9 @@ def decoding(name: str, *, offered: tuple[float, float] | None = None, **words: 
     )
 
 
-def main(parameter: Parameter, **changes: Value) -> Parameter:
-    """`parameter` shown among a strategy's main controls, with its own default there."""
-    return replace(parameter, group="main", **changes)  # type: ignore[arg-type]
+def main(parameter: Parameter, **changes: Any) -> Parameter:
+    """`parameter` shown among a strategy's main controls, with its own default, words or range."""
+    return replace(parameter, group="main", **changes)
 
 
 def with_own(parameters: tuple[Parameter, ...], *own: Parameter) -> tuple[Parameter, ...]:

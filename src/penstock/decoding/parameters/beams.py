@@ -32,7 +32,7 @@ NUM_BEAM_GROUPS = decoding(
     "num_beam_groups",
     label="Groups",
     description="Into how many groups the beams are divided; the beams of a group compete only "
-    "with each other.",
+    "with each other. There are never more groups than beams.",
     effect="Higher gives more different texts, each searched for less thoroughly.",
     default=3,
     offered=(1, 10),

@@ -31,6 +31,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
 DEFAULT_STRATEGY = Sampling.id
 PARAMETERS: Mapping[str, Parameter] = {
     parameter.name: parameter
-    for strategy in STRATEGIES.values()
+    for strategy in reversed(STRATEGIES.values())
     for parameter in strategy.parameters
-}  # everything that some strategy uses, whichever it is
+}  # everything that some strategy uses; the first of them says in which words and which range

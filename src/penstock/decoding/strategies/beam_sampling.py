@@ -41,10 +41,9 @@ class BeamSampling(BeamSearch):
         if self._given.params.temperature == 0:
             return super().need(sequence_id)
         (group,) = self._groups
-        rank = [beam.sequence_id for beam in group.beams].index(sequence_id)
         is_alone = self._given.params.num_beams == 1
         min_kept = 1 if is_alone else max(2, 1 + len(self._given.eos_token_ids))
-        return DrawDistinct(group.num_candidates, stream=rank, min_kept=min_kept)
+        return DrawDistinct(group.num_candidates, min_kept)
 
     def _extend(self, beam: Beam, result: StepResult) -> Iterator[Candidate]:
         keys = result.keys or result.logprobs

@@ -53,7 +53,18 @@ class ContrastiveSearch:
     )
     color: ClassVar[str] = "#7A5195"
     parameters: ClassVar[tuple[Parameter, ...]] = with_own(
-        EVERYWHERE, PENALTY_ALPHA, main(TOP_K, default=4)
+        EVERYWHERE,
+        PENALTY_ALPHA,
+        main(
+            TOP_K,
+            default=4,
+            minimum=1,
+            maximum=MAX_PROBES,
+            offered_minimum=1,
+            offered_maximum=MAX_PROBES,
+            description="How many of the likeliest tokens are tried.",
+            effect="Higher has more to choose from and costs that many times the work.",
+        ),
     )
 
     def __init__(self, given: StrategyInput) -> None:

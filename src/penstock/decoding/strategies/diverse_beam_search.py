@@ -58,11 +58,9 @@ class DiverseBeamSearch(BeamSearch):
 
     def _make_groups(self) -> list[BeamGroup]:
         params = self._given.params
-        size, num_larger = divmod(params.num_beams, params.num_beam_groups)
-        return [
-            BeamGroup(size + (index < num_larger), self._given)
-            for index in range(params.num_beam_groups)
-        ]
+        num_groups = min(params.num_beam_groups, params.num_beams)
+        size, num_larger = divmod(params.num_beams, num_groups)
+        return [BeamGroup(size + (index < num_larger), self._given) for index in range(num_groups)]
 
     def _choose(self, group: BeamGroup, results: Mapping[int, StepResult]) -> list[Candidate]:
         if group is self._groups[0]:

@@ -41,12 +41,12 @@ class DrawDistinct:
 
     Each comes with a key: its log-probability and a random number of its own, distributed as
     Gumbel's. The tokens with the greatest keys are such a draw, also among several sequences, each
-    with a number of its own added to its keys (Kool, van Hoof and Welling 2019). No filter leaves
-    fewer than `min_kept` tokens.
+    with a number of its own added to its keys (Kool, van Hoof and Welling 2019). The random numbers
+    are keyed by the request's seed, the tokens generated and the position. No filter leaves fewer
+    than `min_kept` tokens.
     """
 
     count: int
-    stream: int
     min_kept: int = 1
 
 
