@@ -98,6 +98,5 @@ def tiny_bridged(name: str, seed: int = 0) -> TinyBridged:
 
 
 def _cut(token_ids: list[int]) -> list[int]:
-    if EOS in token_ids:
-        return token_ids[: token_ids.index(EOS) + 1]
-    return [token_id for token_id in token_ids if token_id != START]
+    """What is padded has ended: the padding token alone may have been written."""
+    return token_ids[: token_ids.index(EOS) + 1] if EOS in token_ids else token_ids

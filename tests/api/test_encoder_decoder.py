@@ -39,8 +39,8 @@ class Served:
     def expected(self, prompt: str, **options: object) -> list[list[int]]:
         source = self.tokenizer(prompt, return_tensors="pt")
         output = self.reference.generate(**source, do_sample=False, **options)
-        kept = [[t for t in row[1:].tolist() if t != 0] for row in output]
-        return [row[: row.index(1)] if 1 in row else row for row in kept]
+        rows = [row[1:].tolist() for row in output]
+        return [row[: row.index(1)] if 1 in row else row for row in rows]
 
     def text(self, token_ids: list[int]) -> str:
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=True))

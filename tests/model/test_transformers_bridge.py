@@ -153,7 +153,10 @@ def test_an_encoder_that_looks_ahead_is_refused() -> None:
         vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=20,
     )  # fmt: skip
-    weights = BertLMHeadModel(config).state_dict()
+    model = BertLMHeadModel(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    weights = model.state_dict()
 
     with pytest.raises(UnsupportedModel, match="looks ahead"):
         load_bridged(config.to_dict(), weights, TorchOps(), torch.float32)
