@@ -11,7 +11,7 @@ from typing import Any, Literal
 from penstock.errors import InvalidParameter
 from penstock.text.chat_templates import ChatTemplate, Origin
 from penstock.text.tokenizer import Tokenizer
-from penstock.text.tool_calls import RESPONSE, Tool, ToolCall, instructions
+from penstock.text.tool_calls import RESPONSE, Tool, ToolCall, brief_instructions, instructions
 
 Role = Literal["system", "user", "assistant", "tool"]
 OPENING = RESPONSE.partition("\n")[0]  # of a tool's answer
@@ -111,7 +111,7 @@ class TextFormat:
         seen = [as_templates_know(message) for message in messages]
         told = [tool.described() for tool in tools]
         if not self.template.knows_tools:
-            seen, told = [as_templates_know(m) for m in in_plain_words(messages, tools)], []
+            seen, told = [as_templates_know(m) for m in self._in_plain_words(messages, tools)], []
         guard = _guard([json.dumps([seen, told], ensure_ascii=False)])
         text = self.template.render(
             self._guarded(seen, guard),
@@ -128,6 +128,17 @@ class TextFormat:
             origin=self.template.origin,
             stop=self.template.stop,
         )
+
+    def _in_plain_words(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
+        """The conversation without tools in its form: the system and the user tell of them."""
+        plain = in_plain_words(messages)
+        if not tools:
+            return plain
+        is_base = self.template.origin == "fallback"
+        told = brief_instructions(tools) if is_base else instructions(tools)
+        if plain and plain[0].role == "system":
+            told = f"{plain.pop(0).content}\n\n{told}"
+        return [Message("system", told), *plain]
 
     def _guarded(self, value: Any, guard: str) -> Any:
         """A JSON value with every text in it guarded."""
@@ -191,8 +202,8 @@ def as_templates_know(message: Message) -> dict[str, Any]:
     return seen
 
 
-def in_plain_words(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
-    """The conversation without tools in its form: they are told of by the system and the user."""
+def in_plain_words(messages: Sequence[Message]) -> list[Message]:
+    """The conversation with calls as the assistant's text and their answers as the user's."""
     plain: list[Message] = []
     for message in messages:
         if message.role == "tool":
@@ -203,9 +214,4 @@ def in_plain_words(messages: Sequence[Message], tools: Sequence[Tool]) -> list[M
         else:
             parts = [message.content, *(call.written() for call in message.tool_calls)]
             plain.append(Message(message.role, "\n".join(filter(None, parts)), message.name))
-    if not tools:
-        return plain
-    told = instructions(tools)
-    if plain and plain[0].role == "system":
-        told = f"{plain.pop(0).content}\n\n{told}"
-    return [Message("system", told), *plain]
+    return plain

@@ -4,7 +4,8 @@ r"""How tools are told to a model and how it calls them: the form that Qwen2 mod
     {"name": "get_weather", "arguments": {"city": "Oslo"}}
     </tool_call>
 
-A model whose own template knows no tools is told of them in a system message. Knows no HTTP.
+A chat model whose template knows no tools is told of them in a system message, in the words that
+Qwen2 models are told; a base model, to which such words mean nothing, in few. Knows no HTTP.
 """
 
 import json
@@ -30,6 +31,13 @@ For each function call, return a json object with function name and arguments wi
 <tool_call></tool_call> XML tags:
 <tool_call>
 {{"name": <function-name>, "arguments": <args-json-object>}}
+</tool_call>"""
+BRIEF = """\
+Tools:
+{tools}
+A call looks like this:
+<tool_call>
+{{"name": "tool", "arguments": {{}}}}
 </tool_call>"""
 RESPONSE = "<tool_response>\n{content}\n</tool_response>"
 
@@ -76,10 +84,30 @@ class CallForm:
 
 
 def instructions(tools: Sequence[Tool]) -> str:
-    """What a model without a template of its own for tools is told."""
+    """What a chat model whose template has no place for tools is told."""
     return INSTRUCTIONS.format(
         tools="\n".join(json.dumps(tool.described(), ensure_ascii=False) for tool in tools)
     )
+
+
+def brief_instructions(tools: Sequence[Tool]) -> str:
+    """What a base model is told: a line for each tool with its arguments."""
+    return BRIEF.format(tools="\n".join(map(_signature, tools)))
+
+
+def _signature(tool: Tool) -> str:
+    properties = json.loads(tool.parameters).get("properties", {})
+    arguments = [f"{name}: {_type_of(schema)}" for name, schema in properties.items()]
+    description = f" - {tool.description}" if tool.description else ""
+    return f"{tool.name}({', '.join(arguments)}){description}"
+
+
+def _type_of(schema: Any) -> str:
+    """A property's type as a person writes it, where the schema says it outright."""
+    stated = schema if isinstance(schema, dict) else {}
+    if isinstance(stated.get("enum"), list):
+        return " | ".join(json.dumps(value, ensure_ascii=False) for value in stated["enum"])
+    return stated["type"] if isinstance(stated.get("type"), str) else "any"
 
 
 def calls_grammar(tools: Sequence[Tool], form: CallForm) -> str:

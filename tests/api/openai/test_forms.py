@@ -160,10 +160,13 @@ def test_one_answer_may_hold_several_calls(client: openai.OpenAI) -> None:
     bias = {str(_token(client, "\n")): 100}
 
     (choice,) = chat(client, tools=TOOLS[1:], tool_choice="required", logit_bias=bias,
-                     max_completion_tokens=400).choices  # fmt: skip
+                     max_completion_tokens=300).choices  # fmt: skip
 
-    assert calls_of(choice) == [("now", {})] * len(choice.message.tool_calls or [])
-    assert len(choice.message.tool_calls or []) > 1
+    calls = choice.message.tool_calls or []
+    if choice.finish_reason == "length":
+        calls.pop()
+    assert calls_of(choice) == [("now", {})] * len(calls)
+    assert len(calls) > 1
 
 
 def _token(client: openai.OpenAI, text: str) -> int:
@@ -186,7 +189,7 @@ def test_with_none_tools_are_not_told_of(client: openai.OpenAI) -> None:
 
 
 def test_beside_tools_an_answer_may_have_a_form(client: openai.OpenAI) -> None:
-    (choice,) = chat(client, tools=TOOLS, response_format=FORMAT).choices
+    (choice,) = chat(client, tools=TOOLS, response_format=FORMAT, parallel_tool_calls=False).choices
 
     if choice.message.tool_calls:
         calls_of(choice)
@@ -251,8 +254,11 @@ def test_a_conversation_with_calls_and_their_answers_is_told_in_a_declared_form(
     answer = chat(client, messages=messages, tools=TOOLS, max_completion_tokens=5)
 
     prompt = seen["prompt"]
-    assert prompt.startswith("Be brief.\n\n# Tools\n")
-    assert prompt.count('{"type": "function", "function": {"name": "get_weather"') == 1
+    assert prompt.startswith(
+        "Be brief.\n\nTools:\n"
+        'get_weather(city: string, unit: "c" | "f", days: array) - Weather of a city.\nnow()\n'
+        'A call looks like this:\n<tool_call>\n{"name": "tool", "arguments": {}}\n</tool_call>\n'
+    )
     assert (
         'Assistant: <tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n'
         "</tool_call>\nUser: <tool_response>\nRain.\n</tool_response>\n<tool_response>\nWind.\n"
