@@ -346,16 +346,16 @@ async def test_a_request_that_comes_while_memory_is_measured_keeps_its_model(
     plans: FakePlans,
 ) -> None:
     """The first look finds the model idle; the request comes before anything is unloaded."""
-    for name in ("first", "second", "third"):
+    for name in ("first", "middle", "third"):
         plans.add(name)
     launcher = ProcessLauncher(plans, spawn=spawn_fake)
     lifecycle = Lifecycle(
-        plans, launcher, free=lambda: 1000 if "second" in lifecycle.loaded else GENEROUS
+        plans, launcher, free=lambda: 1000 if "middle" in lifecycle.loaded else GENEROUS
     )
     first = await lifecycle.running("first")
-    second = await lifecycle.running("second")
+    middle = await lifecycle.running("middle")
     streams: list[OutputStream] = []
-    measure = type(second.client).memory_bytes
+    measure = type(middle.client).memory_bytes
     loop = asyncio.get_running_loop()
 
     def measure_while_a_request_comes(worker: ProcessWorker) -> int:
