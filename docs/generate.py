@@ -18,8 +18,8 @@ from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from penstock import errors
+from penstock.api.capabilities import DIALECTS, treatments
 from penstock.api.errors import status_of
-from penstock.api.openai.capabilities import ROUTES, treatments
 from penstock.cli.exits import exit_code_for
 from penstock.cli.main import app
 from penstock.decoding.parameters import Parameter
@@ -149,15 +149,22 @@ def _value(value: object) -> str:
 
 
 def _openai_sections() -> Iterator[str]:
-    yield (
-        "What `POST /v1/completions` and `POST /v1/chat/completions` do with each field of a "
-        "request. Nothing is ignored in silence: a field is **honoured**; or it is **harmless**, "
-        "because it asks for nothing that could be done differently here; or it is **refused** "
-        "with a 400 whose `param` names it, unless it is sent at a value that asks for nothing. A "
-        "field that is not in the table is refused too. `GET /v1/capabilities` tells programs the "
-        "same."
+    yield _field_rules("a 400 whose `param` names it")
+    yield from _route_sections("openai")
+
+
+def _field_rules(refusal: str) -> str:
+    return (
+        "What each route does with each field of a request. Nothing is ignored in silence: a field "
+        "is **honoured**; or it is **harmless**, because it asks for nothing that could be done "
+        f"differently here; or it is **refused** with {refusal}, unless it is sent at a value that "
+        "asks for nothing. A field that is not in the table is refused too. `GET /v1/capabilities` "
+        "tells programs the same."
     )
-    for route in ROUTES:
+
+
+def _route_sections(dialect: str) -> Iterator[str]:
+    for route in DIALECTS[dialect]:
         yield f"## `POST {route}`"
         rows = (
             [f"`{t.name}`", t.treatment, _accepted(t.accepted), t.note] for t in treatments(route)

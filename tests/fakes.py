@@ -19,6 +19,7 @@ from penstock.types import (
     EngineOutput,
     FinishReason,
     GenerationRequest,
+    PromptEmbedded,
     RequestFinished,
     RequestStarted,
     SequenceFinished,
@@ -31,6 +32,7 @@ WORDS = [
     f" {word}" for word in re.split(" ", "there was a miller who had a mill by the river 🦀 and")
 ]
 CONTEXT_LENGTH = 512
+EMBEDDING_SIZE = 4
 DEFAULT_SEED = 42
 
 
@@ -48,7 +50,7 @@ def fake_prepare(request: GenerationRequest) -> FakePrepared:
     total = request.max_length
     if request.max_new_tokens is not None:
         total = num_prompt + request.max_new_tokens
-    if total > CONTEXT_LENGTH or total <= num_prompt:
+    if total > CONTEXT_LENGTH or (total <= num_prompt and not request.embed):
         raise PromptTooLong(
             f"{num_prompt} prompt tokens and {total} in all do not fit {CONTEXT_LENGTH}.",
             "Shorten the prompt.",
@@ -108,6 +110,10 @@ class FakeEngine:
         if not running.is_started:
             running.is_started = True
             outputs.append(_started(running.prepared))
+        if running.prepared.request.embed:
+            values = (3.0, 4.0, 0.0, 0.0)
+            outputs.append(PromptEmbedded(request_id=request_id, values=values))
+            return [*outputs, *self._end(request_id, FinishReason.LENGTH)]
         for index, words in enumerate(running.words):
             words.append(WORDS[len(words) % len(WORDS)])
             outputs.append(_added(running.prepared.request, index, words))
@@ -272,6 +278,7 @@ def fake_served(model_id: str) -> ServedModel:
     return ServedModel(
         id=model_id,
         context_length=CONTEXT_LENGTH,
+        hidden_size=EMBEDDING_SIZE,
         num_parameters=1000,
         dtype="float32",
         num_bytes=4000,

@@ -49,6 +49,7 @@ POST /lab/next-token
 POST /tokenize
 POST /v1/chat/completions
 POST /v1/completions
+POST /v1/embeddings
 """
 
 

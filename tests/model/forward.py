@@ -11,6 +11,11 @@ BLOCK_SIZE = 4
 
 def all_logits(family: Family, token_ids: list[int]) -> torch.Tensor:
     """Logits (num_tokens, vocab_size) of one sequence computed whole, its blocks out of order."""
+    return family.logits(all_hidden(family, token_ids))
+
+
+def all_hidden(family: Family, token_ids: list[int]) -> torch.Tensor:
+    """Final hidden states (num_tokens, hidden_size) of the same."""
     num_blocks = -(-len(token_ids) // BLOCK_SIZE)
     table = list(reversed(range(num_blocks)))
     positions = torch.arange(len(token_ids))
@@ -24,4 +29,4 @@ def all_logits(family: Family, token_ids: list[int]) -> torch.Tensor:
         output_rows=positions,
     )
     cache = KVCache(family.cache_shape, num_blocks=num_blocks, block_size=BLOCK_SIZE)
-    return family.forward(batch, cache)
+    return family.hidden(batch, cache)

@@ -25,7 +25,7 @@ from penstock.ops.interface import Ops
 from penstock.ops.torch_ops import TorchOps
 from penstock.types import GenerationRequest
 from tests.engine.driving import run_alone
-from tests.model.forward import all_logits
+from tests.model.forward import all_hidden, all_logits
 
 VOCAB_SIZE = 61
 LENGTH = 23
@@ -150,6 +150,20 @@ def test_logits_are_those_of_transformers(make, seed: int) -> None:
         expected = reference(torch.tensor([token_ids])).logits[0]
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
     assert family.num_parameters == reference.num_parameters()
+
+
+@pytest.mark.parametrize("make", [_llama, _qwen2, _mistral, _gpt_neo])
+@pytest.mark.parametrize("seed", range(3))
+def test_final_hidden_states_are_those_of_transformers(make, seed: int) -> None:
+    reference, family = _pair(make(random.Random(seed)), seed)
+    token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
+
+    hidden = all_hidden(family, token_ids)
+
+    with torch.inference_mode():
+        expected = reference.base_model(torch.tensor([token_ids])).last_hidden_state[0]
+    torch.testing.assert_close(hidden, expected, atol=1e-4, rtol=1e-4)
+    assert hidden.shape == (LENGTH, family.hidden_size)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from penstock import __version__
+from penstock.api import capabilities
 from penstock.api.docs import docs_routes
 from penstock.api.errors import install_error_handlers
 from penstock.api.files import file_routes
@@ -50,7 +51,7 @@ def create_app(services: Services, edge: Edge) -> FastAPI:
     )
     app.state.services = services
     install_error_handlers(app)
-    for module in (generate, compare, texts, discovery, next_token, *OPENAI):
+    for module in (generate, compare, texts, discovery, next_token, *OPENAI, capabilities):
         app.include_router(module.router)
     app.routes.extend([*docs_routes(), *file_routes(WEB_FOLDER)])
     _add_middleware(app, edge)

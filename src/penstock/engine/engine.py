@@ -73,10 +73,12 @@ class Engine:
             outputs += self._mark_planned(plan)
             completing = [p for p in plan if p.completes]
             scored = [(p, p.scored) for p in plan if p.scored]
-            logits = self._runner.run(plan, self._blocks.take_copies())
+            pooled = [(p, p.pooled) for p in plan if p.pooled]
+            computed = self._runner.run(plan, self._blocks.take_copies())
             self._num_steps += 1
-            _score_prompts(scored, logits[len(completing) :])
-            outputs += self._advance(completing, logits[: len(completing)])
+            _score_prompts(scored, computed.logits[len(completing) :])
+            _pool_prompts(pooled, computed.pooled)
+            outputs += self._advance(completing, computed.logits[: len(completing)])
         return outputs
 
     def stats(self) -> EngineStats:
@@ -154,4 +156,13 @@ def _score_prompts(scored: Sequence[tuple[Planned[ActiveRequest], range]], logit
     for planned, positions in scored:
         rows = logits[start : start + len(positions)]
         planned.request.score_prompt(planned.sequence, positions, rows)
+        start += len(positions)
+
+
+def _pool_prompts(pooled: Sequence[tuple[Planned[ActiveRequest], range]], hidden: Tensor) -> None:
+    """Give each request its prompt's final hidden states (num_pooled, hidden_size)."""
+    start = 0
+    for planned, positions in pooled:
+        rows = hidden[start : start + len(positions)]
+        planned.request.pool_prompt(planned.sequence, positions, rows)
         start += len(positions)

@@ -1,6 +1,7 @@
 """Runs planned steps on a model. Owns the model's KV cache; knows no requests."""
 
 from collections.abc import Sequence as Seq
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,14 @@ from penstock.engine.config import EngineConfig
 from penstock.engine.scheduler import Planned
 from penstock.model.families.interface import Family
 from penstock.model.kv_cache import KVCache
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What came of a plan, in the order of `batch.build`."""
+
+    logits: Tensor  # (num_logits, vocab_size)
+    pooled: Tensor  # (num_pooled, hidden_size): final hidden states
 
 
 class Runner:
@@ -25,13 +34,14 @@ class Runner:
         )
 
     @torch.inference_mode()
-    def run(self, plan: Seq[Planned[Any]], copies: Seq[tuple[int, int]]) -> Tensor:
-        """Compute the plan; logits (num_outputs, vocab_size) in the order of `batch.build`."""
+    def run(self, plan: Seq[Planned[Any]], copies: Seq[tuple[int, int]]) -> Computed:
+        """Compute the plan."""
         self._cache.copy_blocks(copies)
-        logits = self._family.forward(batch.build(plan, self.block_size), self._cache)
+        hidden = self._family.hidden(batch.build(plan, self.block_size), self._cache)
+        num_logits = len(hidden) - sum(len(p.pooled) for p in plan)
         for planned in plan:
             planned.sequence.num_computed += planned.num_tokens
-        return logits
+        return Computed(self._family.logits(hidden[:num_logits]), hidden[num_logits:])
 
 
 def _blocks_that_fit(family: Family, config: EngineConfig) -> int:

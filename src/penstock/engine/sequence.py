@@ -18,6 +18,7 @@ class Sequence:
     block_table: list[int] = field(default_factory=list)
     total_surprise: float = 0.0  # bits: of all tokens generated, when each was drawn
     scores_from: int | None = None  # from this position on the logits of the prompt are wanted
+    pools_from: int | None = None  # the same of its final hidden states
 
     @property
     def num_pending(self) -> int:

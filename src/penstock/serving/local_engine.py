@@ -71,6 +71,7 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
     served = ServedModel(
         id=plan.model_id,
         context_length=loaded.context_length,
+        hidden_size=loaded.family.hidden_size,
         num_parameters=loaded.num_parameters,
         dtype=loaded.dtype,
         num_bytes=loaded.num_bytes,

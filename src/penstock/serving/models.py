@@ -48,6 +48,7 @@ class ServedModel:
 
     id: str
     context_length: int
+    hidden_size: int
     num_parameters: int
     dtype: str
     num_bytes: int

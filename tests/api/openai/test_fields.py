@@ -9,11 +9,13 @@ from typing import Any
 import openai
 import pytest
 
-from penstock.api.openai.capabilities import ROUTES, treatments
+from penstock.api.capabilities import DIALECTS, treatments
+from penstock.api.capabilities import ROUTES as ALL_ROUTES
 from penstock.types import LIMITS, NEUTRAL
 from tests.api.openai.conftest import MODEL
 from tests.api.openai.schema import Description
 
+ROUTES = DIALECTS["openai"]
 PROMPT = "Once upon a time there was"
 BASE: dict[str, dict[str, Any]] = {
     "/v1/completions": {"model": MODEL, "prompt": PROMPT, "max_tokens": 24, "seed": 7},
@@ -23,10 +25,12 @@ BASE: dict[str, dict[str, Any]] = {
         "max_completion_tokens": 24,
         "seed": 7,
     },
+    "/v1/embeddings": {"model": MODEL, "input": PROMPT},
 }
 SCHEMAS = {
     "/v1/completions": "CreateCompletionRequest",
     "/v1/chat/completions": "CreateChatCompletionRequest",
+    "/v1/embeddings": "CreateEmbeddingRequest",
 }
 # A value of each field that is honoured, with which something else comes back.
 SHARED_EFFECTS: dict[str, dict[str, Any]] = {
@@ -59,9 +63,13 @@ EFFECTS: dict[str, dict[str, dict[str, Any]]] = {
         "top_logprobs": {"logprobs": True, "top_logprobs": 3},
         "add_generation_prompt": {"add_generation_prompt": False},
     },
+    "/v1/embeddings": {
+        "input": {"input": "The"},
+        "encoding_format": {"encoding_format": "base64"},
+    },
 }
-# Honoured in ways of their own, shown elsewhere: by 404s, and by every test of a stream.
-SHOWN_ELSEWHERE = {"model", "stream", "stream_options"}
+# Honoured in ways of their own, shown elsewhere: by 404s, by every test of a stream, by refusals.
+SHOWN_ELSEWHERE = {"model", "stream", "stream_options", "dimensions"}
 UNSUPPORTED: dict[str, Any] = {
     "suffix": "the end",
     "service_tier": "flex",
@@ -104,7 +112,7 @@ def ask(client: openai.OpenAI, route: str, **changes: Any) -> dict[str, Any]:
     answer: dict[str, Any] = client.post(
         route.removeprefix("/v1"), body=body, cast_to=dict[str, Any]
     )
-    return {name: answer[name] for name in ("choices", "usage")}
+    return {name: answer[name] for name in ("choices", "data", "usage") if name in answer}
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -179,10 +187,10 @@ def test_a_harmless_field_is_taken_and_changes_nothing(
 def test_the_same_table_is_told_to_programs(client: openai.OpenAI) -> None:
     told = client.get("/capabilities", cast_to=dict[str, Any])
 
-    for route in ROUTES:
+    for route in ALL_ROUTES:
         fields = told["routes"][route]["fields"]
         assert {n: f["treatment"] for n, f in fields.items()} == {
             t.name: t.treatment for t in treatments(route)
         }
-    assert told["models"][MODEL]["routes"] == dict.fromkeys(ROUTES, "supported")
-    assert told["models"]["t5-large"]["routes"] == dict.fromkeys(ROUTES, "refused")
+    assert told["models"][MODEL]["routes"] == dict.fromkeys(ALL_ROUTES, "supported")
+    assert told["models"]["t5-large"]["routes"] == dict.fromkeys(ALL_ROUTES, "refused")

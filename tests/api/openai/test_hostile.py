@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from penstock.api.openai.capabilities import ROUTES, treatments
+from penstock.api.capabilities import DIALECTS, treatments
 from tests.api.conftest import connected
 from tests.fakes import FakeModels
 
+ROUTES = DIALECTS["openai"]
 MODEL = "penstock-tiny"
 BASE: dict[str, dict[str, Any]] = {
     "/v1/completions": {"model": MODEL, "prompt": "Once upon", "max_tokens": 2},
     "/v1/chat/completions": {
         "model": MODEL, "messages": [{"role": "user", "content": "Hi."}], "max_tokens": 2,
     },
+    "/v1/embeddings": {"model": MODEL, "input": "Once upon"},
 }  # fmt: skip
 VALUES: list[Any] = [
     None, True, 0, -1, 1e-300, -1e300, 2**63 - 1, 10**30, "", "x", "{{ 7 * 7 }}", "a" * 5000,

@@ -46,6 +46,7 @@ COMPLETION_RULES: Sequence[Rule] = (
         instead="Leave it out, or put what follows into the prompt.",
     ),
 )
+EMBEDDING_RULES: Sequence[Rule] = (USER,)
 NO_TOOLS = "Tools need answers that are bound to a schema, which is not built yet."
 CHAT_RULES: Sequence[Rule] = (
     USER,

@@ -1,17 +1,25 @@
 """What a client may send under `/v1`: OpenAI's fields, and ours by the names of the catalog."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
-from penstock.api.openai.fields import CHAT_RULES, COMPLETION_RULES, Rule, wire_fields
+from penstock.api.openai.fields import (
+    CHAT_RULES,
+    COMPLETION_RULES,
+    EMBEDDING_RULES,
+    Rule,
+    wire_fields,
+)
 from penstock.api.playground.schemas import DecodingFields, Strict
 from penstock.api.playground.wire_types import Name, StopStrings, check_text
 from penstock.types import MAX_LOGPROBS
 
 MAX_PROMPTS = 16
+MAX_INPUTS = 2048  # as many as OpenAI takes
 MAX_MESSAGES = 512
 MAX_CHOICES = 8
 MAX_PARTS = 64
@@ -20,14 +28,14 @@ PromptTokens = tuple[int, ...]
 Prompt = str | PromptTokens
 
 
-def _prompts(value: Any) -> tuple[Prompt, ...]:
+def _prompts(value: Any, most: int = MAX_PROMPTS) -> tuple[Prompt, ...]:
     """One or several prompts, each a text or token ids."""
     if isinstance(value, str) or _are_token_ids(value):
         value = [value]
     if not isinstance(value, list):
         raise PydanticCustomError("prompt", "Use a text, token ids, or a list of either")
-    if not 1 <= len(value) <= MAX_PROMPTS:
-        raise PydanticCustomError("prompt", f"Send 1 to {MAX_PROMPTS} prompts")
+    if not 1 <= len(value) <= most:
+        raise PydanticCustomError("prompt", f"Send 1 to {most} of them")
     return tuple(_prompt(entry) for entry in value)
 
 
@@ -75,6 +83,9 @@ PROMPTS_SCHEMA: dict[str, Any] = {
     ]
 }
 Prompts = Annotated[Any, AfterValidator(_prompts), WithJsonSchema(PROMPTS_SCHEMA)]
+Inputs = Annotated[
+    Any, AfterValidator(partial(_prompts, most=MAX_INPUTS)), WithJsonSchema(PROMPTS_SCHEMA)
+]
 Content = Annotated[
     Any, AfterValidator(_content), AfterValidator(check_text), WithJsonSchema(TEXT_OR_PARTS)
 ]
@@ -134,9 +145,12 @@ if TYPE_CHECKING:
 
     class UnsupportedInChats(BaseModel): ...
 
+    class UnsupportedInEmbeddings(Strict): ...
+
 else:
     UnsupportedInCompletions = _with(COMPLETION_RULES)
     UnsupportedInChats = _with(CHAT_RULES)
+    UnsupportedInEmbeddings = _with(EMBEDDING_RULES)
 
 
 class CompletionBody(SharedFields, UnsupportedInCompletions):
@@ -176,4 +190,17 @@ class ChatBody(SharedFields, UnsupportedInChats):
     )
     add_generation_prompt: bool | None = Field(
         None, description="Open the assistant's turn; else true. Not in every model's template."
+    )
+
+
+class EmbeddingBody(UnsupportedInEmbeddings):
+    """`POST /v1/embeddings`."""
+
+    model: Name = Field(description="An id from `GET /v1/models`.")
+    input: Inputs = Field(description="A text, token ids, or a list of either.")
+    encoding_format: Literal["float", "base64"] | None = Field(
+        None, description="Numbers, or fp32 values in base64; else numbers."
+    )
+    dimensions: int | None = Field(
+        None, ge=1, le=MOST_TOKENS, description="The model's own number; any other is refused."
     )

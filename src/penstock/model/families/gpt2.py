@@ -57,6 +57,7 @@ class GPT2:
         is_tied = bool(config.get("tie_word_embeddings", True))
         self._head = weights.head(self._token_embedding, is_tied=is_tied)
         weights.refuse_leftovers(".attn.bias", ".attn.masked_bias", "lm_head.weight")
+        self.hidden_size = width
         self.num_parameters = weights.num_parameters
         self.num_bytes = weights.num_bytes
         self.cache_shape = CacheShape(
@@ -71,13 +72,15 @@ class GPT2:
     ) -> Self:
         return cls(config, Weights(weights, ops, store, prefix="transformer."), ops)
 
-    def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         x = x + self._position_embedding[batch.positions]  # (num_tokens, width)
         for layer, layer_cache in zip(self._layers, cache.layers, strict=True):
             x = self._block(x, layer, layer_cache, batch)
-        x = self._norm(x[batch.output_rows], self._final_norm)
-        return self._ops.linear(x, self._head)
+        return self._norm(x[batch.output_rows], self._final_norm)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self._ops.linear(hidden, self._head)
 
     def _block(
         self, x: Tensor, layer: Layer, cache: tuple[Tensor, Tensor], batch: ForwardBatch

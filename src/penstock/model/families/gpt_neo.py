@@ -38,6 +38,7 @@ class GPTNeo:
         is_tied = bool(config.get("tie_word_embeddings", True))
         self._head = weights.head(embedding, is_tied=is_tied)
         weights.refuse_leftovers(".attention.bias", ".attention.masked_bias", "lm_head.weight")
+        self.hidden_size = width
         self.num_parameters = weights.num_parameters
         self.num_bytes = weights.num_bytes
         self.cache_shape = CacheShape(
@@ -50,7 +51,7 @@ class GPTNeo:
     ) -> Self:
         return cls(config, Weights(weights, ops, store, prefix="transformer."), ops)
 
-    def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         x = x + self._position_embedding[batch.positions]  # (num_tokens, width)
         layers = zip(self._layers, self._windows, cache.layers, strict=True)
@@ -58,7 +59,10 @@ class GPTNeo:
             x = self._attend(x, layer, window, layer_cache, batch)
             hidden = self._ops.linear(self._norm(x, layer.mlp_norm), layer.mlp_in, self._activation)
             x = self._ops.linear(hidden, layer.mlp_out, residual=x)
-        return self._ops.linear(self._norm(x[batch.output_rows], self._final_norm), self._head)
+        return self._norm(x[batch.output_rows], self._final_norm)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self._ops.linear(hidden, self._head)
 
     def _attend(
         self,

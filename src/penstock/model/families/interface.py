@@ -18,6 +18,7 @@ class Family(Protocol):
     num_parameters: int
     num_bytes: int
     cache_shape: CacheShape
+    hidden_size: int
 
     @classmethod
     def load(
@@ -25,5 +26,11 @@ class Family(Protocol):
     ) -> Self:
         """Lay out a checkpoint's weights for `ops`, stored as `store`."""
 
-    def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        """Logits (num_outputs, vocab_size), fp32, of the batch's output rows; fills the cache."""
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        """Final hidden states (num_outputs, hidden_size), fp32, of the batch's output rows.
+
+        They have passed the last norm. Fills the cache.
+        """
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits (num_rows, vocab_size), fp32, of final hidden states."""

@@ -57,6 +57,7 @@ class Llama:
         is_tied = bool(config.get("tie_word_embeddings", False))
         self._head = weights.head(embedding, is_tied=is_tied)
         weights.refuse_leftovers("lm_head.weight", "rotary_emb.inv_freq")
+        self.hidden_size = width
         self.num_parameters = weights.num_parameters
         self.num_bytes = weights.num_bytes
         self.cache_shape = CacheShape(
@@ -71,14 +72,16 @@ class Llama:
     ) -> Self:
         return cls(config, Weights(weights, ops, store, prefix=""), ops)
 
-    def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         angles = self._rotary.angles(batch.positions)
         for layer, layer_cache in zip(self._layers, cache.layers, strict=True):
             x = self._attend(x, layer, layer_cache, batch, angles)
             x = self._feed_forward(x, layer)
-        x = self._ops.rms_norm(x[batch.output_rows], self._final_norm, self._epsilon)
-        return self._ops.linear(x, self._head)
+        return self._ops.rms_norm(x[batch.output_rows], self._final_norm, self._epsilon)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self._ops.linear(hidden, self._head)
 
     def _attend(
         self,

@@ -10,9 +10,15 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from penstock.api.openai.fields import CHAT_RULES, COMPLETION_RULES, Refused, Rule
+from penstock.api.openai.fields import (
+    CHAT_RULES,
+    COMPLETION_RULES,
+    EMBEDDING_RULES,
+    Refused,
+    Rule,
+)
 from penstock.api.openai.routing import OpenAIRoute
-from penstock.api.openai.schemas import ChatBody, CompletionBody
+from penstock.api.openai.schemas import ChatBody, CompletionBody, EmbeddingBody
 from penstock.api.services import ServicesDep
 from penstock.serving.lifecycle import ModelStatus
 
@@ -31,10 +37,15 @@ class FieldTreatment:
     note: str
 
 
-ROUTES: Mapping[str, tuple[type[BaseModel], Sequence[Rule]]] = {
-    "/v1/completions": (CompletionBody, COMPLETION_RULES),
-    "/v1/chat/completions": (ChatBody, CHAT_RULES),
+Routes = Mapping[str, tuple[type[BaseModel], Sequence[Rule]]]
+DIALECTS: Mapping[str, Routes] = {
+    "openai": {
+        "/v1/completions": (CompletionBody, COMPLETION_RULES),
+        "/v1/chat/completions": (ChatBody, CHAT_RULES),
+        "/v1/embeddings": (EmbeddingBody, EMBEDDING_RULES),
+    },
 }
+ROUTES: Routes = {route: entry for routes in DIALECTS.values() for route, entry in routes.items()}
 
 
 def treatments(route: str) -> Iterator[FieldTreatment]:
