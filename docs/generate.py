@@ -67,7 +67,9 @@ def build_pages() -> dict[str, str]:
         "strategies": _page("Strategies and their parameters", _strategy_sections()),
         "settings": _page("Settings", _setting_sections()),
         "errors": _page("Errors", _error_sections()),
-        "openai": _page("The OpenAI dialect, field by field", _openai_sections()),
+        "openai": _page("The OpenAI dialect, field by field", _dialect_sections("openai")),
+        "ollama": _page("The Ollama dialect, field by field", _dialect_sections("ollama")),
+        "anthropic": _page("The Anthropic dialect, field by field", _dialect_sections("anthropic")),
     }
 
 
@@ -148,22 +150,14 @@ def _value(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _openai_sections() -> Iterator[str]:
-    yield _field_rules("a 400 whose `param` names it")
-    yield from _route_sections("openai")
-
-
-def _field_rules(refusal: str) -> str:
-    return (
+def _dialect_sections(dialect: str) -> Iterator[str]:
+    yield (
         "What each route does with each field of a request. Nothing is ignored in silence: a field "
         "is **honoured**; or it is **harmless**, because it asks for nothing that could be done "
-        f"differently here; or it is **refused** with {refusal}, unless it is sent at a value that "
-        "asks for nothing. A field that is not in the table is refused too. `GET /v1/capabilities` "
-        "tells programs the same."
+        "differently here; or it is **refused** with a 400 that names it, unless it is sent at a "
+        "value that asks for nothing. A field that is not in the table is refused too. "
+        "`GET /v1/capabilities` tells programs the same."
     )
-
-
-def _route_sections(dialect: str) -> Iterator[str]:
     for route in DIALECTS[dialect]:
         yield f"## `POST {route}`"
         rows = (

@@ -219,7 +219,7 @@ class FakeKit:
         return " ".join("x" * token_id for token_id in token_ids)
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool
+        self, messages: tuple[Message, ...], add_generation_prompt: bool, continue_last: bool
     ) -> RenderedChat:
         text = "\n".join(f"{m.role}: {m.content}" for m in messages)
         return RenderedChat(

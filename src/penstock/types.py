@@ -284,6 +284,7 @@ class SequenceFinished:
     score: float | None = None  # length-normalised log-probability, from beam strategies
     logprobs: tuple[ChosenLogprob, ...] = ()
     ending: ChosenLogprob | None = None  # the choice of the token that ended the text
+    stop_string: str | None = None  # that the text ended just before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ STATUS: Mapping[type[errors.PenstockError], int] = {
     errors.PromptTooLong: 400,
     errors.ModelNotFound: 404,
     errors.ModelUnavailable: 404,
+    errors.ResponseNotFound: 404,
     errors.UnsupportedModel: 400,
     errors.ServerBusy: 503,
     errors.RequestCancelled: 499,

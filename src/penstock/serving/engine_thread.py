@@ -52,7 +52,7 @@ class EngineKit(Protocol[P]):
         """The text of the ids."""
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool
+        self, messages: tuple[Message, ...], add_generation_prompt: bool, continue_last: bool
     ) -> RenderedChat:
         """A conversation as the model is used to see it."""
 

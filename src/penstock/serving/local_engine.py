@@ -43,10 +43,12 @@ class LocalEngineKit:
         return self._texts.detokenize(token_ids)
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool
+        self, messages: tuple[Message, ...], add_generation_prompt: bool, continue_last: bool
     ) -> RenderedChat:
         """A conversation as the model is used to see it."""
-        return self._texts.render_chat(messages, add_generation_prompt=add_generation_prompt)
+        return self._texts.render_chat(
+            messages, add_generation_prompt=add_generation_prompt, continue_last=continue_last
+        )
 
     def describe_tokenizer(self) -> TokenizerInfo:
         """What a client must know to tokenize as the model does."""

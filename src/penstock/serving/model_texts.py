@@ -28,11 +28,15 @@ class ModelTexts:
         return text
 
     async def render_chat(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        continue_last: bool = False,
     ) -> RenderedChat:
-        """A conversation as the model is used to see it."""
+        """A conversation as the model is used to see it; see `TextFormat.render_chat`."""
         rendered: RenderedChat = await self.client.call(
-            "render_chat", tuple(messages), add_generation_prompt
+            "render_chat", tuple(messages), add_generation_prompt, continue_last
         )
         return rendered
 

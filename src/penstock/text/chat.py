@@ -72,7 +72,7 @@ class TextFormat:
         elif with_ends:
             token_ids = self.tokenizer.encode(text)
         else:
-            guard = _guard([text])
+            guard, _ = _free_characters([text])
             token_ids = self.tokenizer.encode_marked(
                 self.tokenizer.guarded(text, guard), guard=guard
             )
@@ -90,18 +90,25 @@ class TextFormat:
         return self.tokenizer.decode(token_ids)
 
     def render_chat(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        continue_last: bool = False,
     ) -> RenderedChat:
         """The conversation as the model is used to see it.
 
         What a message spells is text, even where it spells a special token: a guard character
-        keeps it apart from the template's own, until the text is cut at those.
+        keeps it apart from the template's own, until the text is cut at those. With
+        `continue_last` it breaks off where the last message ends, for the model to go on there.
         """
-        guard = _guard([part for m in messages for part in (m.content, m.name or "")])
-        text = self.template.render(
-            [self._as_seen_by_template(message, guard) for message in messages],
-            add_generation_prompt=add_generation_prompt,
-        )
+        guard, mark = _free_characters([p for m in messages for p in (m.content, m.name or "")])
+        seen = [self._as_seen_by_template(message, guard) for message in messages]
+        if continue_last:
+            seen[-1]["content"] += mark
+            text = _up_to(mark, self.template.render(seen, add_generation_prompt=False))
+        else:
+            text = self.template.render(seen, add_generation_prompt=add_generation_prompt)
         return RenderedChat(
             text=text.replace(guard, ""),
             token_ids=tuple(self.tokenizer.encode_marked(text, guard=guard)),
@@ -132,13 +139,24 @@ class TextFormat:
         )
 
 
-def _guard(texts: Sequence[str]) -> str:
-    """A character that is in none of the texts."""
-    free = next((c for c in NONCHARACTERS if not any(c in text for text in texts)), None)
-    if free is None:
+def _free_characters(texts: Sequence[str]) -> tuple[str, str]:
+    """Two characters that are in none of the texts."""
+    free = [c for c in NONCHARACTERS if not any(c in text for text in texts)]
+    if len(free) < 2:
         raise InvalidParameter(
-            "The messages hold every one of the noncharacters U+FDD0 to U+FDEF.",
+            "The messages hold nearly all of the noncharacters U+FDD0 to U+FDEF.",
             "Remove them: they stand for nothing.",
             param="messages",
         )
-    return free
+    return free[0], free[1]
+
+
+def _up_to(mark: str, text: str) -> str:
+    shown, found, _ = text.partition(mark)
+    if not found:
+        raise InvalidParameter(
+            "The model's chat template does not show the last message as it is.",
+            "End with a message of the user's.",
+            param="messages",
+        )
+    return shown

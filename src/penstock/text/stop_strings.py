@@ -11,20 +11,20 @@ class StopStringCutter:
     def __init__(self, stop: tuple[str, ...]) -> None:
         self._stop = stop
         self._held = ""
-        self._matched = False
+        self.matched: str | None = None  # the stop string that was found
 
     def push(self, text: str) -> tuple[str, bool]:
         """Take more text; return what is safe to show and whether a stop string was found.
 
         After a match nothing more comes out.
         """
-        if self._matched:
+        if self.matched is not None:
             return "", True
         text = self._held + text
         cut = self._first_match(text)
-        self._matched = cut is not None
         self._held = "" if cut is not None else self._possible_beginning(text)
-        return text[: len(text) - len(self._held)] if cut is None else text[:cut], self._matched
+        shown = text[: len(text) - len(self._held)] if cut is None else text[:cut]
+        return shown, self.matched is not None
 
     def flush(self) -> str:
         """Return what was held back: no more text will come to complete it."""
@@ -35,14 +35,17 @@ class StopStringCutter:
         """Return an equal cutter that goes its own way, as a fork of a sequence does."""
         twin = StopStringCutter(self._stop)
         twin._held = self._held
-        twin._matched = self._matched
+        twin.matched = self.matched
         return twin
 
     def _first_match(self, text: str) -> int | None:
-        """Return where the stop string begins that is complete first."""
-        found = ((text.find(stop), len(stop)) for stop in self._stop)
-        ends = [(start + length, start) for start, length in found if start >= 0]
-        return min(ends)[1] if ends else None
+        """Note the stop string that is complete first; return where it begins."""
+        found = ((text.find(stop), stop) for stop in self._stop)
+        ends = [(start + len(stop), start, stop) for start, stop in found if start >= 0]
+        if not ends:
+            return None
+        _, start, self.matched = min(ends)
+        return start
 
     def _possible_beginning(self, text: str) -> str:
         """Return the longest end of the text that begins a stop string."""

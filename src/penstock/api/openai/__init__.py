@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from penstock.api.openai import chats, completions, embeddings, models, texts
+from penstock.api.openai import chats, completions, embeddings, models, responses, texts
 
-OPENAI: tuple[ModuleType, ...] = (completions, chats, embeddings, models, texts)
+OPENAI: tuple[ModuleType, ...] = (completions, chats, responses, embeddings, models, texts)

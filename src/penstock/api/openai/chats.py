@@ -1,7 +1,6 @@
 """`POST /v1/chat/completions`: the next turn of a conversation."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -9,8 +8,9 @@ from starlette.responses import Response
 from penstock.api.disconnect import unless_disconnected
 from penstock.api.openai.asking import Asked, in_words_of, understand
 from penstock.api.openai.chat_presenting import ChatPresenter
+from penstock.api.openai.conversing import Turns, start_chat
 from penstock.api.openai.fields import CHAT_RULES, refuse_unsupported
-from penstock.api.openai.generating import Generations, start
+from penstock.api.openai.generating import Generations
 from penstock.api.openai.presenting import Heading, new_id, now, respond
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.openai.schemas import ChatBody, MessageBody
@@ -92,17 +92,6 @@ def _names(body: ChatBody) -> dict[str, str]:
 async def _open(
     services: Services, body: ChatBody, asked: Asked, request_id: str
 ) -> tuple[Generations, RenderedChat]:
-    """Render the conversation and start on it."""
-    ticket = services.admission.enter(asked.num_sequences)
-    try:
-        model = await services.router.texts(body.model)
-        rendered = await model.render_chat(
-            messages_of(body.messages),
-            add_generation_prompt=body.add_generation_prompt is not False,
-        )
-    except BaseException:
-        ticket.release()
-        raise
-    whole = replace(asked, stop=(*asked.stop, *rendered.stop))
-    build = [lambda model: whole.request(request_id, rendered.token_ids, model)]
-    return await start(services, body.model, ticket, build), rendered
+    opens_turn = body.add_generation_prompt is not False
+    turns = Turns(messages_of(body.messages), add_generation_prompt=opens_turn)
+    return await start_chat(services, body.model, turns, asked, request_id)

@@ -116,20 +116,30 @@ class StreamOptions(Strict):
     )
 
 
-class SharedFields(DecodingFields):
-    """What completions and chats have in common. Decoding parameters come from the catalog."""
+class Choices(DecodingFields):
+    """How tokens are chosen, in every dialect. Decoding parameters come from the catalog."""
 
-    model: Name = Field(description="An id from `GET /v1/models`.")
     strategy: Name | None = Field(
         None,
         description="An id from `GET /strategies`, which then also says what is used where nothing "
         "is sent. Left out, tokens are drawn as OpenAI draws them.",
     )
     min_new_tokens: int | None = Field(None, ge=0, le=MOST_TOKENS, description="As in `/generate`.")
-    n: int | None = Field(None, ge=1, le=MAX_CHOICES, description="Choices per prompt.")
     seed: int | None = Field(
         None, ge=-(2**63), le=2**63 - 1, description="The same seed gives the same text."
     )
+
+
+class OwnFields(Choices):
+    """What every dialect takes beside its own fields, and which model it asks."""
+
+    model: Name = Field(description="An id from `GET /v1/models`.")
+
+
+class SharedFields(OwnFields):
+    """What completions and chats have in common."""
+
+    n: int | None = Field(None, ge=1, le=MAX_CHOICES, description="Choices per prompt.")
     stop: StopStrings | None = Field(None, description="End just before any of these strings.")
     stream: bool | None = Field(None, description="Send the text as it is written, as events.")
     stream_options: StreamOptions | None = Field(None, description="Only with `stream`.")
