@@ -85,7 +85,8 @@ def test_a_port_in_use_is_a_bad_configuration(start: Start) -> None:
 def test_a_signal_ends_a_generation_midway_without_a_trace(
     start: Start, number: signal.Signals, status: int
 ) -> None:
-    process = start("generate", "Once", "--max-new-tokens", "500")
+    lengths = ["--max-new-tokens", "500", "--set", "min_new_tokens=500"]
+    process = start("generate", "Once", *lengths, "--set", "num_return_sequences=8")
     assert process.stdout is not None
     first = process.stdout.read(6)  # the prompt and the beginning of the text
 

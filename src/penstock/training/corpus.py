@@ -123,7 +123,14 @@ def _build(recipe: Recipe, folder: Path) -> None:
 def _tokenizer_for(recipe: Recipe, texts: Iterator[str]) -> Tokenizer:
     if recipe.initial_model is None:
         return learn_tokenizer(texts, recipe.model.vocab_size)
-    return Tokenizer.from_file(str(recipe.initial_model / "tokenizer.json"))
+    path = recipe.initial_model / "tokenizer.json"
+    if not path.is_file():
+        raise RecipeError(
+            f"There is no tokenizer at {path}.",
+            "Give the folder of a GPT-2 model with its tokenizer.json.",
+            param="initial_model",
+        )
+    return Tokenizer.from_file(str(path))
 
 
 def _save(path: Path, documents: list[str], tokenizer: Tokenizer) -> None:
