@@ -18,8 +18,8 @@ from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from penstock import errors
+from penstock.api.capabilities import DIALECTS, treatments
 from penstock.api.errors import status_of
-from penstock.api.openai.capabilities import ROUTES, treatments
 from penstock.cli.exits import exit_code_for
 from penstock.cli.main import app
 from penstock.decoding.parameters import Parameter
@@ -70,7 +70,9 @@ def build_pages() -> dict[str, str]:
         "strategies": _page("Strategies and their parameters", _strategy_sections()),
         "settings": _page("Settings", _setting_sections()),
         "errors": _page("Errors", _error_sections()),
-        "openai": _page("The OpenAI dialect, field by field", _openai_sections()),
+        "openai": _page("The OpenAI dialect, field by field", _dialect_sections("openai")),
+        "ollama": _page("The Ollama dialect, field by field", _dialect_sections("ollama")),
+        "anthropic": _page("The Anthropic dialect, field by field", _dialect_sections("anthropic")),
     }
 
 
@@ -151,16 +153,15 @@ def _value(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _openai_sections() -> Iterator[str]:
+def _dialect_sections(dialect: str) -> Iterator[str]:
     yield (
-        "What `POST /v1/completions` and `POST /v1/chat/completions` do with each field of a "
-        "request. Nothing is ignored in silence: a field is **honoured**; or it is **harmless**, "
-        "because it asks for nothing that could be done differently here; or it is **refused** "
-        "with a 400 whose `param` names it, unless it is sent at a value that asks for nothing. A "
-        "field that is not in the table is refused too. `GET /v1/capabilities` tells programs the "
-        "same."
+        "What each route does with each field of a request. Nothing is ignored in silence: a field "
+        "is **honoured**; or it is **harmless**, because it asks for nothing that could be done "
+        "differently here; or it is **refused** with a 400 that names it, unless it is sent at a "
+        "value that asks for nothing. A field that is not in the table is refused too. "
+        "`GET /v1/capabilities` tells programs the same."
     )
-    for route in ROUTES:
+    for route in DIALECTS[dialect]:
         yield f"## `POST {route}`"
         rows = (
             [f"`{t.name}`", t.treatment, _accepted(t.accepted), t.note] for t in treatments(route)

@@ -21,6 +21,7 @@ from penstock.types import (
     EngineOutput,
     FinishReason,
     GenerationRequest,
+    PromptEmbedded,
     RequestFinished,
     RequestStarted,
     SequenceFinished,
@@ -33,6 +34,7 @@ WORDS = [
     f" {word}" for word in re.split(" ", "there was a miller who had a mill by the river 🦀 and")
 ]
 CONTEXT_LENGTH = 512
+EMBEDDING_SIZE = 4
 DEFAULT_SEED = 42
 
 
@@ -50,7 +52,7 @@ def fake_prepare(request: GenerationRequest) -> FakePrepared:
     total = request.max_length
     if request.max_new_tokens is not None:
         total = num_prompt + request.max_new_tokens
-    if total > CONTEXT_LENGTH or total <= num_prompt:
+    if total > CONTEXT_LENGTH or (total <= num_prompt and not request.embed):
         raise PromptTooLong(
             f"{num_prompt} prompt tokens and {total} in all do not fit {CONTEXT_LENGTH}.",
             "Shorten the prompt.",
@@ -110,6 +112,10 @@ class FakeEngine:
         if not running.is_started:
             running.is_started = True
             outputs.append(_started(running.prepared))
+        if running.prepared.request.embed:
+            values = (3.0, 4.0, 0.0, 0.0)
+            outputs.append(PromptEmbedded(request_id=request_id, values=values))
+            return [*outputs, *self._end(request_id, FinishReason.LENGTH)]
         for index, words in enumerate(running.words):
             words.append(WORDS[len(words) % len(WORDS)])
             outputs.append(_added(running.prepared.request, index, words))
@@ -215,7 +221,11 @@ class FakeKit:
         return " ".join("x" * token_id for token_id in token_ids)
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool, tools: tuple[Tool, ...]
+        self,
+        messages: tuple[Message, ...],
+        add_generation_prompt: bool,
+        continue_last: bool,
+        tools: tuple[Tool, ...],
     ) -> RenderedChat:
         text = "\n".join(f"{m.role}: {m.content}" for m in messages)
         return RenderedChat(
@@ -311,6 +321,7 @@ def fake_served(model_id: str) -> ServedModel:
     return ServedModel(
         id=model_id,
         context_length=CONTEXT_LENGTH,
+        hidden_size=EMBEDDING_SIZE,
         num_parameters=1000,
         dtype="float32",
         num_bytes=4000,

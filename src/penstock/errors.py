@@ -76,6 +76,12 @@ class UnsupportedModel(PenstockError):
     code = "unsupported_model"
 
 
+class ResponseNotFound(PenstockError):
+    """No stored response has this id."""
+
+    code = "response_not_found"
+
+
 class ServerBusy(PenstockError):
     """Our capacity is used up; the same request may succeed in a moment."""
 

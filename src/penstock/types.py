@@ -190,6 +190,7 @@ class GenerationRequest:
     logprobs: int | None = None  # how many alternatives to report beside each token
     prompt_logprobs: int | None = None  # the same for each token of the prompt but the first
     trace: int | None = None  # report what each step of the chain did, with so many candidates
+    embed: bool = False  # give the mean of the prompt's final hidden states
 
     def __post_init__(self) -> None:
         if not self.prompt:
@@ -283,6 +284,14 @@ class PromptScored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptEmbedded:
+    """The mean of the prompt's final hidden states. Comes before the first token, if asked for."""
+
+    request_id: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokensAdded:
     """One or more tokens joined a returned sequence.
 
@@ -308,6 +317,7 @@ class SequenceFinished:
     score: float | None = None  # length-normalised log-probability, from strategies that compare
     logprobs: tuple[ChosenLogprob, ...] = ()
     ending: ChosenLogprob | None = None  # the choice of the token that ended the text
+    stop_string: str | None = None  # that the text ended just before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,4 +341,11 @@ class RequestFinished:
     error: Exception | None = None
 
 
-EngineOutput = RequestStarted | PromptScored | TokensAdded | SequenceFinished | RequestFinished
+EngineOutput = (
+    RequestStarted
+    | PromptScored
+    | PromptEmbedded
+    | TokensAdded
+    | SequenceFinished
+    | RequestFinished
+)

@@ -12,14 +12,19 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from penstock.api.app import Edge, create_app
-from penstock.api.middleware import LOOPBACK_NAMES
 from penstock.api.server import build_services
 from penstock.api.services import Services
 from penstock.serving.models import ModelSource
 from penstock.settings import Settings
+from tests.api.real_server import EDGE, serving
 from tests.fakes import FakeEngine, FakeModels
 
-EDGE = Edge(allowed_hosts=tuple(LOOPBACK_NAMES))
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """The address of a server with the built-in model. One thread: tests run side by side."""
+    with serving(Settings(threads=1)) as url:
+        yield url
 
 
 @pytest.fixture

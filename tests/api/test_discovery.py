@@ -16,8 +16,13 @@ PARAMETER_FIELDS = {
     "scale", "default", "neutral", "nullable", "group", "section", "unit", "description", "effect",
 }  # fmt: skip
 ROUTES = """\
+DELETE /api/delete
 DELETE /models/{name:path}
+DELETE /v1/responses/{response_id}
 GET /
+GET /api/ps
+GET /api/tags
+GET /api/version
 GET /app.css
 GET /app.js
 GET /docs
@@ -41,6 +46,17 @@ GET /tokenizer_info
 GET /v1/capabilities
 GET /v1/models
 GET /v1/models/{name:path}
+GET /v1/responses/{response_id}
+GET /v1/responses/{response_id}/input_items
+POST /api/chat
+POST /api/copy
+POST /api/create
+POST /api/embed
+POST /api/embeddings
+POST /api/generate
+POST /api/pull
+POST /api/push
+POST /api/show
 POST /apply-template
 POST /compare
 POST /detokenize
@@ -48,12 +64,18 @@ POST /generate
 POST /generate-text
 POST /generate-text/
 POST /lab/next-token
+POST /lab/score
+POST /lab/tokenize
 POST /models/{name:path}/load
 POST /models/{name:path}/pull
 POST /models/{name:path}/unload
 POST /tokenize
 POST /v1/chat/completions
 POST /v1/completions
+POST /v1/embeddings
+POST /v1/messages
+POST /v1/messages/count_tokens
+POST /v1/responses
 """
 
 

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import torch
 
 from tests.api.conftest import Live, listening
-from tests.api.test_real_engine import TinyModels
+from tests.api.test_real_engine import CONTEXT_LENGTH, TinyModels
 from tests.tiny_gpt2 import tiny_model
 
 PROMPT = "The miller had"
@@ -66,3 +67,62 @@ async def test_a_wrong_field_is_refused_by_name(live: Live) -> None:
 
     assert response.status_code in {400, 422}
     assert response.json()["error"]["param"] == "candidates"
+
+
+async def test_a_texts_score_is_transformers_loss(live: Live) -> None:
+    tiny = tiny_model(context_length=CONTEXT_LENGTH)
+    ids = torch.tensor([tiny.model.tokenizer.encode(PROMPT)])
+    with torch.inference_mode():
+        loss = tiny.reference(ids, labels=ids).loss.item()
+        best = tiny.reference(ids).logits[0, -2].log_softmax(-1).max().item()
+
+    response = await live.http.post("/lab/score", json={"text": PROMPT, "top": 2})
+
+    answer = response.json()
+    assert response.status_code == 200, answer
+    assert answer["mean_logprob"] == pytest.approx(-loss, abs=1e-4)
+    assert answer["perplexity"] == pytest.approx(math.exp(loss), rel=1e-3)
+    assert answer["num_tokens"] == len(answer["tokens"]) == answer["num_scored"] + 1
+    assert answer["logprob"] == pytest.approx(sum(t["logprob"] for t in answer["tokens"][1:]))
+    assert answer["tokens"][0]["logprob"] is None
+    assert [t["token_id"] for t in answer["tokens"]] == ids[0].tolist()
+    assert answer["tokens"][-1]["top"][0]["logprob"] == pytest.approx(best, abs=1e-4)
+
+
+async def test_one_token_has_nothing_to_be_scored(live: Live) -> None:
+    answer = (await live.http.post("/lab/score", json={"text": "x"})).json()
+
+    assert (answer["num_tokens"], answer["num_scored"], answer["logprob"]) == (1, 0, 0)
+    assert answer["perplexity"] is None and answer["mean_logprob"] is None
+
+
+async def test_a_texts_tokens_are_those_that_are_scored(live: Live) -> None:
+    text = "Zwei Mühlen 🦀"
+    cut = (await live.http.post("/lab/tokenize", json={"text": text})).json()
+    scored = (await live.http.post("/lab/score", json={"text": text})).json()
+
+    assert cut["tokens"] == [{k: t[k] for k in ("token", "token_id")} for t in scored["tokens"]]
+    assert (cut["num_tokens"], cut["num_characters"]) == (len(text.encode()), len(text))
+    assert cut["context_length"] == CONTEXT_LENGTH
+
+
+@pytest.mark.parametrize("route", ["score", "tokenize"])
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [({}, "text"), ({"text": ""}, "text"), ({"text": "a\0"}, "text"), ({"text": 1}, "text"),
+     ({"text": "x", "surprise": 1}, "surprise"), ({"text": "x", "model": []}, "model")],
+)  # fmt: skip
+async def test_what_cannot_be_used_is_refused_by_name(
+    live: Live, route: str, body: dict[str, Any], param: str
+) -> None:
+    response = await live.http.post(f"/lab/{route}", json=body)
+
+    assert response.status_code == 422 and response.json()["error"]["param"] == param
+
+
+async def test_a_text_that_does_not_fit_is_refused_with_the_counts(live: Live) -> None:
+    response = await live.http.post("/lab/score", json={"text": "x" * (CONTEXT_LENGTH + 1)})
+
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (400, "text")
+    assert str(CONTEXT_LENGTH) in error["message"]

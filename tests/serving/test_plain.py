@@ -120,8 +120,9 @@ def test_what_a_worker_is_told_and_tells_comes_back_equal() -> None:
         options=LoadingOptions(num_threads=2, dtype="bfloat16"),
     )
     model = ServedModel(
-        id="m", context_length=1, num_parameters=2, dtype="x", num_bytes=3, weights_digest="d"
-    )
+        id="m", context_length=1, hidden_size=4, num_parameters=2, dtype="x", num_bytes=3,
+        weights_digest="d",
+    )  # fmt: skip
 
     assert through(codec_of(LoadPlan), plan) == plan
     assert through(codec_of(ServedModel), model) == model

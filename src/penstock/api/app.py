@@ -12,12 +12,16 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from penstock import __version__
+from penstock.api import capabilities
+from penstock.api.anthropic import ANTHROPIC
 from penstock.api.docs import docs_routes
 from penstock.api.errors import install_error_handlers
 from penstock.api.files import file_routes
-from penstock.api.lab import next_token
+from penstock.api.lab import next_token, score
 from penstock.api.middleware import BodyLimit, CrashNet, KnownHosts, RequestIds, SecurityHeaders
+from penstock.api.ollama import OLLAMA
 from penstock.api.openai import OPENAI
+from penstock.api.openai.response_store import ResponseStore
 from penstock.api.playground import compare, discovery, generate, lifecycle, texts
 from penstock.api.services import Services
 
@@ -49,8 +53,21 @@ def create_app(services: Services, edge: Edge) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.responses = ResponseStore()
     install_error_handlers(app)
-    for module in (generate, compare, texts, discovery, lifecycle, next_token, *OPENAI):
+    for module in (
+        generate,
+        compare,
+        texts,
+        discovery,
+        lifecycle,
+        next_token,
+        score,
+        *OPENAI,
+        *ANTHROPIC,
+        *OLLAMA,
+        capabilities,
+    ):
         app.include_router(module.router)
     app.routes.extend([*docs_routes(), *file_routes(WEB_FOLDER)])
     _add_middleware(app, edge)

@@ -25,6 +25,7 @@ STATUS: Mapping[type[errors.PenstockError], int] = {
     errors.NotEnoughDisk: 507,
     errors.ModelBusy: 409,
     errors.NotAllowed: 403,
+    errors.ResponseNotFound: 404,
     errors.UnsupportedModel: 400,
     errors.ServerBusy: 503,
     errors.RequestCancelled: 499,

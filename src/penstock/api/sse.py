@@ -33,6 +33,30 @@ def encode(event: Event) -> bytes:
     return f"data: {_TO_JSON(event)}\n\n".encode("utf-8", "replace")
 
 
+def encode_named(event: Event) -> bytes:
+    """One event under the name of its own `type`."""
+    return f"event: {event['type']}\n".encode() + encode(event)
+
+
+def encode_line(event: Event) -> bytes:
+    """One event as a line of JSON."""
+    return f"{_TO_JSON(event)}\n".encode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """How a dialect puts its events on the wire."""
+
+    media_type: str = "text/event-stream"
+    encode: Callable[[Event], bytes] = encode
+    present_error: Callable[[Exception], Event] = error_body
+    ping: bytes | None = PING
+    end: bytes = DONE
+
+
+OPENAI_FRAMING = Framing()
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a stream may be silent before a ping, and a reader take before it is given up."""
@@ -49,22 +73,22 @@ class Patience:
 class EventStream(Response):
     """Sends each batch of events as it comes, in one piece.
 
-    An error in the middle is sent as an event and ends the stream without `[DONE]`. A client that
+    An error in the middle is sent as an event and ends the stream without its end. A client that
     leaves or does not read ends it too. `on_close` runs however it ends.
     """
-
-    media_type = "text/event-stream"
 
     def __init__(
         self,
         batches: AsyncIterator[Iterable[Event]],
         on_close: Callable[[], None],
         *,
+        framing: Framing = OPENAI_FRAMING,
         patience: Patience = Patience(),
     ) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(headers=headers)
+        super().__init__(headers=headers, media_type=framing.media_type)
         del self.headers["content-length"]
+        self._framing = framing
         self._batches = batches
         self._on_close = on_close
         self._patience = patience
@@ -103,14 +127,15 @@ class EventStream(Response):
     async def _chunks(self) -> AsyncIterator[bytes]:
         try:
             async for batch in self._batches:
-                yield b"".join(map(encode, batch))
+                yield b"".join(map(self._framing.encode, batch))
         except PenstockError as error:
-            yield encode(error_body(error))
+            yield self._framing.encode(self._framing.present_error(error))
         except Exception as error:
             logger.exception("A stream failed.")
-            yield encode(error_body(error))
+            yield self._framing.encode(self._framing.present_error(error))
         else:
-            yield DONE
+            if self._framing.end:
+                yield self._framing.end
 
     async def _watch(self, send: Send) -> None:
         """Ping in silence; return when the reader has stalled. One timer, not one per event."""
@@ -122,5 +147,9 @@ class EventStream(Response):
                 if now - self._sending_since > patience.stall_seconds:
                     logger.info("A reader stalled; its stream is ended.")
                     return
-            elif self._sent_at and now - self._sent_at > patience.ping_seconds:
-                await self._send_chunk(send, PING)
+            elif (
+                self._framing.ping is not None
+                and self._sent_at
+                and now - self._sent_at > patience.ping_seconds
+            ):
+                await self._send_chunk(send, self._framing.ping)

@@ -28,6 +28,7 @@ from penstock.decoding.strategies.interface import (
 from penstock.engine.block_manager import BlockManager
 from penstock.engine.outputs import LogprobTree, ReturnedSequence
 from penstock.engine.prepare import PreparedRequest
+from penstock.engine.prompt_mean import PromptMean
 from penstock.engine.prompt_scores import PromptScores
 from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
@@ -83,6 +84,10 @@ class ActiveRequest:
                 self.request_id, first, request.prompt_logprobs, tokenizer
             )
             self._sequences[0].scores_from = 0
+        self._prompt_mean: PromptMean | None = None
+        if request.embed:
+            self._prompt_mean = PromptMean(self.request_id)
+            self._sequences[0].pools_from = 0
         self._results: dict[int, list[StepResult]] = {}
         self._surprises: dict[tuple[int, int], float] = {}  # of sequence and token, this step
         self._logprobs = LogprobTree(tokenizer, first)
@@ -200,6 +205,12 @@ class ActiveRequest:
         self._prompt_scores.add(positions, logits)
         sequence.scores_from = positions.stop
 
+    def pool_prompt(self, sequence: EngineSequence, positions: range, hidden: Tensor) -> None:
+        """Take the final hidden states (num_positions, hidden_size) of part of the prompt."""
+        assert self._prompt_mean is not None
+        self._prompt_mean.add(hidden)
+        sequence.pools_from = positions.stop
+
     def decide(self, blocks: BlockManager) -> list[EngineOutput]:
         """Let the strategy act on its results, and carry out what it says."""
         if self._failure is not None:
@@ -207,6 +218,8 @@ class ActiveRequest:
         outputs: list[EngineOutput] = []
         if self._prompt_scores is not None:
             outputs += self._prompt_scores.take()
+        if self._prompt_mean is not None:
+            outputs += self._prompt_mean.take()
         if self._prepared.stopping.max_new_tokens == 0:
             return [*outputs, *self._finish_all(FinishReason.LENGTH)]
         results = [r for sequence_id in self._sequences for r in self._results[sequence_id]]

@@ -15,7 +15,7 @@ def build(plan: Seq[Planned[Any]], block_size: int) -> ForwardBatch:
     """Pack what is planned.
 
     The output rows are the last rows of each completing sequence, one and another for each of its
-    guesses; then the rows that score prompts.
+    guesses; then the rows that score prompts; then those whose final hidden states are wanted.
     """
     token_ids: list[int] = []
     positions: list[int] = []
@@ -73,12 +73,10 @@ def _output_rows(plan: Seq[Planned[Any]], query_starts: list[int]) -> list[int]:
         for p, end in zip(plan, query_starts[1:], strict=True)
         for row in range(end - p.num_outputs, end)
     ]
-    scored = [
-        start + position - p.sequence.num_computed
-        for p, start in zip(plan, query_starts, strict=False)
-        for position in p.scored
-    ]
-    return last + scored
+    starts = list(zip(plan, query_starts, strict=False))
+    scored = [s + position - p.sequence.num_computed for p, s in starts for position in p.scored]
+    pooled = [s + position - p.sequence.num_computed for p, s in starts for position in p.pooled]
+    return last + scored + pooled
 
 
 def _int32(values: list[int] | list[list[int]]) -> torch.Tensor:

@@ -77,10 +77,12 @@ class Engine:
             outputs += self._mark_planned(plan)
             completing = [p for p in plan if p.completes]
             scored = [(p, p.scored) for p in plan if p.scored]
+            pooled = [(p, p.pooled) for p in plan if p.pooled]
             num_outputs = sum(p.num_outputs for p in plan)
             computed = self._runner.run(plan, self._blocks.take_copies())
             self._num_steps += 1
             _score_prompts(scored, computed.logits[num_outputs:])
+            _pool_prompts(pooled, computed.pooled)
             outputs += self._advance(completing, computed, num_outputs)
         return outputs
 
@@ -106,11 +108,19 @@ class Engine:
             )
 
     def _check_model_suits(self, request: ActiveRequest) -> None:
-        if any(s.keeps_hidden for s in request.live) and not self._runner.tells_hidden:
+        if self._runner.tells_hidden:
+            return
+        if any(s.keeps_hidden for s in request.live):
             raise InvalidParameter(
                 f"{self._model.model_id} does not tell its hidden states, as is needed here.",
                 "Choose another strategy or another model.",
                 param="strategy",
+            )
+        if any(s.pools_from is not None for s in request.live):
+            raise InvalidParameter(
+                f"{self._model.model_id} does not tell its hidden states, as embeddings need.",
+                "Choose another model.",
+                param="model",
             )
 
     def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
@@ -172,4 +182,13 @@ def _score_prompts(scored: Sequence[tuple[Planned[ActiveRequest], range]], logit
     for planned, positions in scored:
         rows = logits[start : start + len(positions)]
         planned.request.score_prompt(planned.sequence, positions, rows)
+        start += len(positions)
+
+
+def _pool_prompts(pooled: Sequence[tuple[Planned[ActiveRequest], range]], hidden: Tensor) -> None:
+    """Give each request its prompt's final hidden states (num_pooled, hidden_size)."""
+    start = 0
+    for planned, positions in pooled:
+        rows = hidden[start : start + len(positions)]
+        planned.request.pool_prompt(planned.sequence, positions, rows)
         start += len(positions)

@@ -133,6 +133,7 @@ class ReturnedSequence:
             score=finish.score,
             logprobs=self.logprobs.along(finish.token_ids),
             ending=self.logprobs.after(finish.token_ids) if is_stopped else None,
+            stop_string=self.cutter.matched,
         )
         return [last, finished] if last.text or last.token_ids else [finished]
 

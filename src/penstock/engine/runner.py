@@ -18,12 +18,16 @@ from penstock.model.kv_cache import KVCache
 from penstock.ops.interface import ForwardBatch
 
 
+NOTHING = torch.empty(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What came of a step: logits (num_outputs, vocab_size) and, where kept, `Probe`'s likeness."""
+    """What came of a step, its rows in the order of `batch.build`."""
 
-    logits: Tensor
-    likeness: Mapping[Sequence, float] = field(default_factory=dict)
+    logits: Tensor  # (num_outputs, vocab_size), without those that are pooled
+    likeness: Mapping[Sequence, float] = field(default_factory=dict)  # as `Probe` says
+    pooled: Tensor = NOTHING  # (num_pooled, hidden_size): final hidden states
 
 
 class Runner:
@@ -50,29 +54,40 @@ class Runner:
         self._hidden.copy_blocks(copies)
         self._encode(plan)
         packed = batch.build(plan, self.block_size)
-        if any(planned.sequence.keeps_hidden for planned in plan):
-            computed = self._run_and_compare(plan, packed)
+        if any(planned.sequence.keeps_hidden or planned.pooled for planned in plan):
+            computed = self._run_and_look(plan, packed)
         else:
             computed = Computed(self._family.forward(packed, self._cache))
         for planned in plan:
             planned.sequence.num_computed += planned.num_tokens
         return computed
 
-    def _run_and_compare(self, plan: Seq[Planned[Any]], packed: ForwardBatch) -> Computed:
-        """Compute the plan and keep the hidden states of the sequences that want it."""
+    def _run_and_look(self, plan: Seq[Planned[Any]], packed: ForwardBatch) -> Computed:
+        """Compute the plan with a look at the hidden states that are compared or pooled."""
         assert isinstance(self._family, TellsHidden)
         hidden = self._family.hidden(packed, self._cache)
+        outputs = hidden[packed.output_rows]
+        num_logits = len(outputs) - sum(len(planned.pooled) for planned in plan)
+        return Computed(
+            self._family.head(outputs[:num_logits]),
+            self._compare(plan, packed, hidden),
+            outputs[num_logits:],
+        )
+
+    def _compare(
+        self, plan: Seq[Planned[Any]], packed: ForwardBatch, hidden: Tensor
+    ) -> dict[Sequence, float]:
+        """Keep the hidden states of the sequences that want it; how like the last is to others."""
         keepers = [i for i, planned in enumerate(plan) if planned.sequence.keeps_hidden]
+        if not keepers:
+            return {}
         starts = packed.query_starts.tolist()
         rows = [row for i in keepers for row in range(starts[i], starts[i + 1])]
         self._hidden.keep(hidden[rows], packed.slots[rows])
         likeness = self._hidden.likeness(
             packed.block_tables[keepers], packed.context_lengths[keepers]
         )
-        return Computed(
-            self._family.head(hidden[packed.output_rows]),
-            {plan[i].sequence: value for i, value in zip(keepers, likeness.tolist(), strict=True)},
-        )
+        return {plan[i].sequence: v for i, v in zip(keepers, likeness.tolist(), strict=True)}
 
     def _encode(self, plan: Seq[Planned[Any]]) -> None:
         """Have the encoder read each source of the plan that it has not read yet."""

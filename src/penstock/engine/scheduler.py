@@ -50,6 +50,15 @@ class Planned(Generic[R]):
         end = min(sequence.num_computed + self.num_tokens, sequence.num_prompt - 1)
         return range(max(sequence.num_computed, sequence.scores_from), end)
 
+    @property
+    def pooled(self) -> range:
+        """The positions of the prompt whose final hidden states are wanted."""
+        sequence = self.sequence
+        if sequence.pools_from is None:
+            return range(0)
+        end = min(sequence.num_computed + self.num_tokens, sequence.num_prompt)
+        return range(max(sequence.num_computed, sequence.pools_from), end)
+
 
 class Scheduler(Generic[R]):
     """First come, first served, within a budget of tokens and blocks."""

@@ -40,6 +40,7 @@ class Sequence:
     total_surprise: float = 0.0  # bits: of all tokens generated, when each was drawn
     keeps_hidden: bool = False  # its hidden states are kept, to be compared
     scores_from: int | None = None  # from this position on the logits of the prompt are wanted
+    pools_from: int | None = None  # the same of its final hidden states
     source: Source | None = None  # of an encoder-decoder
     holds_source: bool = False  # has a share in the source's blocks
 

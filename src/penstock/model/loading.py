@@ -14,7 +14,7 @@ from penstock.errors import UnsupportedModel
 from penstock.model.bridged_types import refuse_unknown
 from penstock.model.checkpoint import read_weights
 from penstock.model.families import FAMILIES
-from penstock.model.families.interface import EncoderDecoder, Family
+from penstock.model.families.interface import EncoderDecoder, Family, TellsHidden
 from penstock.model.folder import read_config
 from penstock.ops.interface import Ops
 from penstock.text.chat_templates import FALLBACK_TEMPLATE, ChatTemplate
@@ -42,6 +42,11 @@ class LoadedModel:
     num_bytes: int
     load_seconds: float
     chat_template: ChatTemplate = FALLBACK_TEMPLATE
+
+    @property
+    def hidden_size(self) -> int | None:
+        """The width of its final hidden states, where it tells them."""
+        return self.family.hidden_size if isinstance(self.family, TellsHidden) else None
 
     @property
     def decoder_start_token_id(self) -> int | None:

@@ -15,6 +15,11 @@ class Admission:
         self._is_draining = False
 
     @property
+    def max_in_flight(self) -> int:
+        """How many places there are."""
+        return self._max_in_flight
+
+    @property
     def num_in_flight(self) -> int:
         """How many places are taken."""
         return self._num_in_flight

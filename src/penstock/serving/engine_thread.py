@@ -53,7 +53,11 @@ class EngineKit(Protocol[P]):
         """The text of the ids."""
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool, tools: tuple[Tool, ...]
+        self,
+        messages: tuple[Message, ...],
+        add_generation_prompt: bool,
+        continue_last: bool,
+        tools: tuple[Tool, ...],
     ) -> RenderedChat:
         """A conversation as the model is used to see it."""
 

@@ -45,11 +45,18 @@ class LocalEngineKit:
         return self._texts.detokenize(token_ids)
 
     def render_chat(
-        self, messages: tuple[Message, ...], add_generation_prompt: bool, tools: tuple[Tool, ...]
+        self,
+        messages: tuple[Message, ...],
+        add_generation_prompt: bool,
+        continue_last: bool,
+        tools: tuple[Tool, ...],
     ) -> RenderedChat:
         """A conversation as the model is used to see it."""
         return self._texts.render_chat(
-            messages, add_generation_prompt=add_generation_prompt, tools=tools
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            continue_last=continue_last,
+            tools=tools,
         )
 
     def describe_tokenizer(self) -> TokenizerInfo:
@@ -77,6 +84,7 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
     served = ServedModel(
         id=plan.model_id,
         context_length=loaded.context_length,
+        hidden_size=loaded.hidden_size,
         num_parameters=loaded.num_parameters,
         dtype=loaded.dtype,
         num_bytes=loaded.num_bytes,

@@ -33,11 +33,12 @@ class ModelTexts:
         messages: Sequence[Message],
         *,
         add_generation_prompt: bool = True,
+        continue_last: bool = False,
         tools: Sequence[Tool] = (),
     ) -> RenderedChat:
-        """A conversation as the model is used to see it."""
+        """A conversation as the model is used to see it; see `TextFormat.render_chat`."""
         rendered: RenderedChat = await self.client.call(
-            "render_chat", tuple(messages), add_generation_prompt, tuple(tools)
+            "render_chat", tuple(messages), add_generation_prompt, continue_last, tuple(tools)
         )
         return rendered
 

@@ -49,6 +49,7 @@ class ServedModel:
 
     id: str
     context_length: int
+    hidden_size: int | None  # none where it does not tell its hidden states
     num_parameters: int
     dtype: str
     num_bytes: int

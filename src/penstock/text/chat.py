@@ -77,7 +77,7 @@ class TextFormat:
         elif with_ends:
             token_ids = self.tokenizer.encode(text)
         else:
-            guard = _guard([text])
+            guard, _ = _free_characters([text])
             token_ids = self.tokenizer.encode_marked(
                 self.tokenizer.guarded(text, guard), guard=guard
             )
@@ -99,25 +99,32 @@ class TextFormat:
         messages: Sequence[Message],
         *,
         add_generation_prompt: bool = True,
+        continue_last: bool = False,
         tools: Sequence[Tool] = (),
     ) -> RenderedChat:
         """The conversation as the model is used to see it.
 
         What a message spells is text, even where it spells a special token: a guard character
-        keeps it apart from the template's own, until the text is cut at those. A model's own
-        template has the ends that its tokenizer puts around a text; the fallback gets them here.
-        A template that knows no tools is given messages that tell of them.
+        keeps it apart from the template's own, until the text is cut at those. With
+        `continue_last` it breaks off where the last message ends, for the model to go on there.
+        A model's own template has the ends that its tokenizer puts around a text; the fallback
+        gets them here. A template that knows no tools is given messages that tell of them.
         """
         seen = [as_templates_know(message) for message in messages]
         told = [tool.described() for tool in tools]
         if not self.template.knows_tools:
             seen, told = [as_templates_know(m) for m in self._in_plain_words(messages, tools)], []
-        guard = _guard([json.dumps([seen, told], ensure_ascii=False)])
+        guard, mark = _free_characters([json.dumps([seen, told], ensure_ascii=False)])
+        guarded = self._guarded(seen, guard)
+        if continue_last:
+            guarded[-1]["content"] += mark
         text = self.template.render(
-            self._guarded(seen, guard),
-            add_generation_prompt=add_generation_prompt,
+            guarded,
+            add_generation_prompt=add_generation_prompt and not continue_last,
             tools=self._guarded(told, guard) or None,
         )
+        if continue_last:
+            text = _up_to(mark, text)
         return RenderedChat(
             text=text.replace(guard, ""),
             token_ids=tuple(
@@ -171,16 +178,16 @@ class TextFormat:
         )
 
 
-def _guard(texts: Sequence[str]) -> str:
-    """A character that is in none of the texts."""
-    free = next((c for c in NONCHARACTERS if not any(c in text for text in texts)), None)
-    if free is None:
+def _free_characters(texts: Sequence[str]) -> tuple[str, str]:
+    """Two characters that are in none of the texts."""
+    free = [c for c in NONCHARACTERS if not any(c in text for text in texts)]
+    if len(free) < 2:
         raise InvalidParameter(
-            "The messages hold every one of the noncharacters U+FDD0 to U+FDEF.",
+            "The messages hold nearly all of the noncharacters U+FDD0 to U+FDEF.",
             "Remove them: they stand for nothing.",
             param="messages",
         )
-    return free
+    return free[0], free[1]
 
 
 def as_templates_know(message: Message) -> dict[str, Any]:
@@ -215,3 +222,14 @@ def in_plain_words(messages: Sequence[Message]) -> list[Message]:
             parts = [message.content, *(call.written() for call in message.tool_calls)]
             plain.append(Message(message.role, "\n".join(filter(None, parts)), message.name))
     return plain
+
+
+def _up_to(mark: str, text: str) -> str:
+    shown, found, _ = text.partition(mark)
+    if not found:
+        raise InvalidParameter(
+            "The model's chat template does not show the last message as it is.",
+            "End with a message of the user's.",
+            param="messages",
+        )
+    return shown

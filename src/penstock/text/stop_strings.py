@@ -17,23 +17,22 @@ class StopStringCutter:
         self._may_cut = may_cut
         self._before = ""  # what was let through, where it matters
         self._held = ""
-        self._matched = False
+        self.matched: str | None = None  # the stop string that was found
 
     def push(self, text: str) -> tuple[str, bool]:
         """Take more text; return what is safe to show and whether a stop string was found.
 
         After a match nothing more comes out.
         """
-        if self._matched:
+        if self.matched is not None:
             return "", True
         text = self._held + text
         cut = self._first_match(text)
-        self._matched = cut is not None
         self._held = "" if cut is not None else self._possible_beginning(text)
         shown = text[: len(text) - len(self._held)] if cut is None else text[:cut]
         if self._may_cut is not None:
             self._before += shown
-        return shown, self._matched
+        return shown, self.matched is not None
 
     def flush(self) -> str:
         """Return what was held back: no more text will come to complete it."""
@@ -45,22 +44,26 @@ class StopStringCutter:
         twin = StopStringCutter(self._stop, self._may_cut)
         twin._before = self._before
         twin._held = self._held
-        twin._matched = self._matched
+        twin.matched = self.matched
         return twin
 
     def _first_match(self, text: str) -> int | None:
-        """Return where the stop string begins that is complete first."""
-        if self._may_cut is None:
-            found = ((text.find(stop), len(stop)) for stop in self._stop)
-            ends = [(start + length, start) for start, length in found if start >= 0]
-        else:
-            ends = [
-                (start + len(stop), start)
-                for stop in self._stop
-                for start in occurrences(text, stop)
-                if self._may_cut(self._before + text[:start])
-            ]
-        return min(ends)[1] if ends else None
+        """Note the stop string that is complete first; return where it begins."""
+        ends = [
+            (start + len(stop), start, stop)
+            for stop in self._stop
+            for start in self._places(text, stop)
+        ]
+        if not ends:
+            return None
+        _, start, self.matched = min(ends)
+        return start
+
+    def _places(self, text: str, stop: str) -> Iterator[int]:
+        """Where the stop string begins, as far as it counts there."""
+        for start in occurrences(text, stop):
+            if self._may_cut is None or self._may_cut(self._before + text[:start]):
+                yield start
 
     def _possible_beginning(self, text: str) -> str:
         """Return the longest end of the text that begins a stop string."""

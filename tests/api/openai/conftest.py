@@ -1,72 +1,19 @@
-"""A server with the built-in model on a real socket, OpenAI's own client, and its description."""
+"""OpenAI's own client of a server with the built-in model, and OpenAI's description of its API."""
 
-import contextlib
 import copy
 import json
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-import uvicorn
 import yaml
 
-from penstock.api.app import create_app
-from penstock.api.server import build_services, loading_options
-from penstock.serving.local_models import LocalModels
-from penstock.settings import Settings
-from tests.api.conftest import EDGE
 from tests.api.openai.schema import Description
 
 MODEL = "penstock-tiny"
 Check = Callable[[Any, str], None]
-
-
-class ServerThread(threading.Thread):
-    """The application on a thread of its own, so that a blocking client can be tested."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(daemon=True)
-        source = LocalModels(settings.preload, loading_options(settings))
-        app = create_app(build_services(settings, source), EDGE)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def run(self) -> None:
-        self.server.run(sockets=[self.listener])
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.join(20)
-        self.listener.close()
-
-
-@contextlib.contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """The address of a server with these settings."""
-    thread = ServerThread(settings)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not thread.server.started:
-        assert time.monotonic() < deadline, "the server does not start"
-        time.sleep(0.01)
-    yield thread.url
-    thread.stop()
-
-
-@pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
-    """The address of a server with the built-in model."""
-    with serving(Settings()) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

@@ -102,6 +102,14 @@ class Description:
         if len(value) < wanted:
             yield f"{place} has {len(value)} entries"
 
+    def _check_minimum(self, value: Any, wanted: float, place: str) -> Iterator[str]:
+        if isinstance(value, int | float) and value < wanted:
+            yield f"{place} is below {wanted}"
+
+    def _check_maximum(self, value: Any, wanted: float, place: str) -> Iterator[str]:
+        if isinstance(value, int | float) and value > wanted:
+            yield f"{place} is over {wanted}"
+
     def _check_maxLength(self, value: Any, wanted: int, place: str) -> Iterator[str]:  # noqa: N802
         if isinstance(value, str) and len(value) > wanted:
             yield f"{place} is longer than {wanted}"

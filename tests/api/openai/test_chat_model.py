@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
 from penstock.settings import Settings
-from tests.api.openai.conftest import serving
+from tests.api.real_server import serving
 
 MODEL = "tiny-qwen2"
 MESSAGES = [

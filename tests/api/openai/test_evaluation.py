@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from penstock.settings import Settings
 from penstock.text.tokenizer import Tokenizer
-from tests.api.openai.conftest import serving
+from tests.api.real_server import serving
 
 MODEL = "stories260K"
 STORY = "Once upon a time, there was a little girl named Lily. She loved to play outside. "

@@ -1,7 +1,7 @@
-"""The OpenAI dialect under `/v1`: completions, chats, models; and what its clients ask besides."""
+"""The OpenAI dialect under `/v1`, and what its clients ask besides."""
 
 from types import ModuleType
 
-from penstock.api.openai import capabilities, chats, completions, models, texts
+from penstock.api.openai import chats, completions, embeddings, models, responses, texts
 
-OPENAI: tuple[ModuleType, ...] = (completions, chats, models, capabilities, texts)
+OPENAI: tuple[ModuleType, ...] = (completions, chats, responses, embeddings, models, texts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.api.openai.formats import FORM_NAMES
-from penstock.api.openai.schemas import Prompt, SharedFields
+from penstock.api.openai.schemas import Choices, Prompt, SharedFields
 from penstock.api.playground.wire_types import frozen
 from penstock.decoding.parameters import KIND_OF, defaults
 from penstock.decoding.strategies import DEFAULT_STRATEGY, STRATEGIES
@@ -66,6 +66,26 @@ def understand(
     `form` are the parameters that say what form the text has, where OpenAI's fields do.
     """
     refuse_options_without_stream(body)
+    return decide(
+        body,
+        num_sequences=num_sequences,
+        max_new_tokens=max_new_tokens,
+        logprobs=logprobs,
+        stop=tuple(body.stop or ()),
+        form=form,
+    )
+
+
+def decide(
+    body: Choices,
+    *,
+    max_new_tokens: int | None,
+    num_sequences: int = 1,
+    logprobs: int | None = None,
+    stop: tuple[str, ...] = (),
+    form: Mapping[str, Any] | None = None,
+) -> Asked:
+    """The same for any dialect."""
     strategy = _strategy(body.strategy)
     return Asked(
         strategy=strategy.id,
@@ -73,7 +93,7 @@ def understand(
         num_sequences=num_sequences,
         max_new_tokens=max_new_tokens,
         min_new_tokens=body.min_new_tokens or 0,
-        stop=tuple(body.stop or ()),
+        stop=stop,
         seed=None if body.seed is None else body.seed % (MAX_SEED + 1),
         logprobs=logprobs,
     )
@@ -100,9 +120,7 @@ def _strategy(name: str | None) -> type[Strategy]:
     return strategy
 
 
-def _params(
-    body: SharedFields, strategy: type[Strategy], form: Mapping[str, Any]
-) -> DecodingParams:
+def _params(body: Choices, strategy: type[Strategy], form: Mapping[str, Any]) -> DecodingParams:
     """As sent; else, for a strategy named in the request, as it suggests; else doing nothing."""
     sent = {
         name: frozen(KIND_OF[name], value)

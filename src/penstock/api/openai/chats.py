@@ -1,7 +1,6 @@
 """`POST /v1/chat/completions`: the next turn of a conversation."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,9 +9,10 @@ from starlette.responses import Response
 from penstock.api.disconnect import unless_disconnected
 from penstock.api.openai.asking import Asked, in_words_of, in_words_of_form, understand
 from penstock.api.openai.chat_presenting import ChatPresenter
+from penstock.api.openai.conversing import Turns, start_chat
 from penstock.api.openai.fields import CHAT_RULES, refuse_unsupported
 from penstock.api.openai.formats import form_of, grammar_of_calls, refuse_two_forms, tools_of
-from penstock.api.openai.generating import Generations, start
+from penstock.api.openai.generating import Generations
 from penstock.api.openai.messages import messages_of
 from penstock.api.openai.presenting import Heading, new_id, now, respond
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
@@ -118,18 +118,9 @@ def _names(body: ChatBody) -> dict[str, str]:
 async def _open(
     services: Services, body: ChatBody, asked: Asked, request_id: str
 ) -> tuple[Generations, RenderedChat]:
-    """Render the conversation and start on it."""
-    ticket = services.admission.enter(asked.num_sequences)
-    try:
-        model = await services.router.texts(body.model)
-        rendered = await model.render_chat(
-            messages_of(body.messages),
-            add_generation_prompt=body.add_generation_prompt is not False,
-            tools=_tools(body),
-        )
-    except BaseException:
-        ticket.release()
-        raise
-    whole = replace(asked, stop=(*asked.stop, *rendered.stop))
-    build = [lambda model: whole.request(request_id, rendered.token_ids, model)]
-    return await start(services, body.model, ticket, build), rendered
+    turns = Turns(
+        messages_of(body.messages),
+        add_generation_prompt=body.add_generation_prompt is not False,
+        tools=tuple(_tools(body)),
+    )
+    return await start_chat(services, body.model, turns, asked, request_id)

@@ -46,6 +46,7 @@ COMPLETION_RULES: Sequence[Rule] = (
         instead="Leave it out, or put what follows into the prompt.",
     ),
 )
+EMBEDDING_RULES: Sequence[Rule] = (USER,)
 OLD_TOOLS = "It is the former form of tools."
 CHAT_RULES: Sequence[Rule] = (
     USER,

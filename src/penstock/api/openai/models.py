@@ -1,5 +1,6 @@
-"""`GET /v1/models`: the models a request can name, in OpenAI's shape with ours beside it."""
+"""`GET /v1/models`: the models a request can name, in OpenAI's, Anthropic's and our own words."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,8 +20,10 @@ router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"])
 @router.get("/models", summary="Every model that can answer", responses=FAILURES)
 async def list_models(services: ServicesDep) -> dict[str, Any]:
     """The models whose files are here. `GET /models` tells of the others too."""
-    usable = [status for status in services.lifecycle.statuses() if _is_usable(status)]
-    return {"object": "list", "data": [_model(status) for status in usable]}
+    usable = [status for status in services.lifecycle.statuses() if is_usable(status)]
+    data = [_model(status) for status in usable]
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+    return {"object": "list", "data": data, "has_more": False, **ends}
 
 
 @router.get("/models/{name:path}", summary="One model", responses=FAILURES)
@@ -31,7 +34,8 @@ async def retrieve_model(name: str, services: ServicesDep) -> dict[str, Any]:
     return _model(by_id.get(card.id) or ModelStatus(card, ModelState.AVAILABLE, None, None))
 
 
-def _is_usable(status: ModelStatus) -> bool:
+def is_usable(status: ModelStatus) -> bool:
+    """Its files are here, or it is loaded."""
     return status.model is not None or status.card.local
 
 
@@ -40,7 +44,10 @@ def _model(status: ModelStatus) -> dict[str, Any]:
     return {
         "id": card.id,
         "object": "model",
+        "type": "model",
+        "display_name": card.label,
         "created": STARTED,
+        "created_at": datetime.fromtimestamp(STARTED, UTC).isoformat().replace("+00:00", "Z"),
         "owned_by": card.hub_id.partition("/")[0] if card.hub_id else OWNER,
         "aliases": list(card.aliases),
         "status": {"value": status.state.value},

@@ -87,7 +87,7 @@ async def respond(
     if body.stream:
         chunks = _Chunks(body, generations, presenter, heading)
         return EventStream(chunks.batches(), on_close=generations.close)
-    answer = await unless_disconnected(request, _complete(generations, presenter))
+    answer = await unless_disconnected(request, complete(generations, presenter))
     return json_response({**heading.fields(generations.model), **answer})
 
 
@@ -97,7 +97,8 @@ def json_response(content: Mapping[str, Any]) -> Response:
     return Response(text.encode("utf-8", "replace"), media_type="application/json")
 
 
-async def _complete(generations: Generations, presenter: Presenter) -> dict[str, Any]:
+async def complete(generations: Generations, presenter: Presenter) -> dict[str, Any]:
+    """Follow the outputs to their end; the whole answer. Closes the generations."""
     try:
         async for batch in generations.outputs():
             for number, output in batch:
@@ -105,6 +106,14 @@ async def _complete(generations: Generations, presenter: Presenter) -> dict[str,
     finally:
         generations.close()
     return presenter.answer()
+
+
+async def events_of(generations: Generations, presenter: Presenter) -> AsyncIterator[list[Event]]:
+    """The presenter's events, those of outputs that arrived at once together."""
+    async for batch in generations.outputs():
+        events: list[Event] = [event for pair in batch for event in presenter.chunks(*pair)]
+        if events:
+            yield events
 
 
 class _Chunks:

@@ -1,18 +1,22 @@
 """Routes under `/v1`: what they refuse is a 400 where the rest of the server says 422."""
 
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from penstock.api.errors import error_body, error_response, status_of
+from penstock.api.errors import error_body, error_response, problem, status_of
 from penstock.api.json_body import JsonRoute
 from penstock.api.playground.answers import ErrorAnswer
 from penstock.api.problems import explain
 from penstock.errors import PenstockError
+
+logger = logging.getLogger(__name__)
 
 FAILURES: dict[int | str, dict[str, object]] = {
     status: {"model": ErrorAnswer, "description": "What is wrong, and what to do."}
@@ -21,24 +25,38 @@ FAILURES: dict[int | str, dict[str, object]] = {
 
 
 class OpenAIRoute(JsonRoute):
-    """A route that refuses as OpenAI does."""
+    """A route that refuses as OpenAI does. Another dialect says `refuse` in its own way."""
+
+    def refuse(self, request: Request, status: int, body: Mapping[str, Any]) -> Response:
+        """The answer to a request that was refused; `body` is the error object."""
+        return error_response(status, body)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
         ranges = _ranges(self.body_field.field_info.annotation if self.body_field else None)
 
-        async def answer_openai(request: Request) -> Response:
+        async def answer_in_dialect(request: Request) -> Response:
             try:
                 return await answer(request)
             except RequestValidationError as error:
-                refused: PenstockError = explain(error.errors()[0], ranges)
+                body = error_body(explain(error.errors()[0], ranges))
+                return self.refuse(request, 400, body)
             except PenstockError as error:
-                if status_of(error) != 422:
-                    raise
-                refused = error
-            return error_response(400, error_body(refused))
+                return self.refuse(request, _status(error), error_body(error))
+            except HTTPException as error:
+                body = problem(error.status_code, str(error.detail))
+                response = self.refuse(request, error.status_code, body)
+                response.headers.update(error.headers or {})
+                return response
 
-        return answer_openai
+        return answer_in_dialect
+
+
+def _status(error: PenstockError) -> int:
+    status = status_of(error)
+    if status == 500:
+        logger.error("%s", error)
+    return 400 if status == 422 else status
 
 
 def _ranges(body: Any) -> Mapping[str, tuple[float, float]]:

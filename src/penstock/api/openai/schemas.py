@@ -1,18 +1,26 @@
 """What a client may send under `/v1`: OpenAI's fields, and ours by the names of the catalog."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError
 
-from penstock.api.openai.fields import CHAT_RULES, COMPLETION_RULES, Rule, wire_fields
+from penstock.api.openai.fields import (
+    CHAT_RULES,
+    COMPLETION_RULES,
+    EMBEDDING_RULES,
+    Rule,
+    wire_fields,
+)
 from penstock.api.openai.formats import MAX_TOOLS, ResponseFormat, ToolBody, ToolChoice
 from penstock.api.playground.schemas import DecodingFields, Strict
 from penstock.api.playground.wire_types import Name, StopStrings, Text, check_text
 from penstock.types import MAX_LOGPROBS
 
 MAX_PROMPTS = 16
+MAX_INPUTS = 2048  # as many as OpenAI takes
 MAX_MESSAGES = 512
 MAX_CHOICES = 8
 MAX_PARTS = 64
@@ -21,14 +29,14 @@ PromptTokens = tuple[int, ...]
 Prompt = str | PromptTokens
 
 
-def _prompts(value: Any) -> tuple[Prompt, ...]:
+def _prompts(value: Any, most: int = MAX_PROMPTS) -> tuple[Prompt, ...]:
     """One or several prompts, each a text or token ids."""
     if isinstance(value, str) or _are_token_ids(value):
         value = [value]
     if not isinstance(value, list):
         raise PydanticCustomError("prompt", "Use a text, token ids, or a list of either")
-    if not 1 <= len(value) <= MAX_PROMPTS:
-        raise PydanticCustomError("prompt", f"Send 1 to {MAX_PROMPTS} prompts")
+    if not 1 <= len(value) <= most:
+        raise PydanticCustomError("prompt", f"Send 1 to {most} of them")
     return tuple(_prompt(entry) for entry in value)
 
 
@@ -76,6 +84,9 @@ PROMPTS_SCHEMA: dict[str, Any] = {
     ]
 }
 Prompts = Annotated[Any, AfterValidator(_prompts), WithJsonSchema(PROMPTS_SCHEMA)]
+Inputs = Annotated[
+    Any, AfterValidator(partial(_prompts, most=MAX_INPUTS)), WithJsonSchema(PROMPTS_SCHEMA)
+]
 Content = Annotated[
     Any, AfterValidator(_content), AfterValidator(check_text), WithJsonSchema(TEXT_OR_PARTS)
 ]
@@ -126,20 +137,30 @@ class StreamOptions(Strict):
     )
 
 
-class SharedFields(DecodingFields):
-    """What completions and chats have in common. Decoding parameters come from the catalog."""
+class Choices(DecodingFields):
+    """How tokens are chosen, in every dialect. Decoding parameters come from the catalog."""
 
-    model: Name = Field(description="An id from `GET /v1/models`.")
     strategy: Name | None = Field(
         None,
         description="An id from `GET /strategies`, which then also says what is used where nothing "
         "is sent. Left out, tokens are drawn as OpenAI draws them.",
     )
     min_new_tokens: int | None = Field(None, ge=0, le=MOST_TOKENS, description="As in `/generate`.")
-    n: int | None = Field(None, ge=1, le=MAX_CHOICES, description="Choices per prompt.")
     seed: int | None = Field(
         None, ge=-(2**63), le=2**63 - 1, description="The same seed gives the same text."
     )
+
+
+class OwnFields(Choices):
+    """What every dialect takes beside its own fields, and which model it asks."""
+
+    model: Name = Field(description="An id from `GET /v1/models`.")
+
+
+class SharedFields(OwnFields):
+    """What completions and chats have in common."""
+
+    n: int | None = Field(None, ge=1, le=MAX_CHOICES, description="Choices per prompt.")
     stop: StopStrings | None = Field(None, description="End just before any of these strings.")
     stream: bool | None = Field(None, description="Send the text as it is written, as events.")
     stream_options: StreamOptions | None = Field(None, description="Only with `stream`.")
@@ -160,9 +181,12 @@ if TYPE_CHECKING:
 
     class UnsupportedInChats(BaseModel): ...
 
+    class UnsupportedInEmbeddings(Strict): ...
+
 else:
     UnsupportedInCompletions = _with(COMPLETION_RULES)
     UnsupportedInChats = _with(CHAT_RULES)
+    UnsupportedInEmbeddings = _with(EMBEDDING_RULES)
 
 
 class CompletionBody(SharedFields, UnsupportedInCompletions):
@@ -211,4 +235,17 @@ class ChatBody(SharedFields, UnsupportedInChats):
     )
     add_generation_prompt: bool | None = Field(
         None, description="Open the assistant's turn; else true. Not in every model's template."
+    )
+
+
+class EmbeddingBody(UnsupportedInEmbeddings):
+    """`POST /v1/embeddings`."""
+
+    model: Name = Field(description="An id from `GET /v1/models`.")
+    input: Inputs = Field(description="A text, token ids, or a list of either.")
+    encoding_format: Literal["float", "base64"] | None = Field(
+        None, description="Numbers, or fp32 values in base64; else numbers."
+    )
+    dimensions: int | None = Field(
+        None, ge=1, le=MOST_TOKENS, description="The model's own number; any other is refused."
     )

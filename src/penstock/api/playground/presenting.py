@@ -13,6 +13,7 @@ from penstock.text.postprocess import AppliedStep, apply_steps
 from penstock.types import (
     ChosenLogprob,
     EngineOutput,
+    PromptEmbedded,
     PromptScored,
     RequestFinished,
     RequestStarted,
@@ -47,6 +48,8 @@ class Presenter:
                     "event": "prompt",
                     "logprobs": [_chosen(c).model_dump() for c in output.logprobs],
                 }
+            case PromptEmbedded():
+                return {"event": "embedding", "values": list(output.values)}
             case TokensAdded():
                 return _token_event(output)
             case SequenceFinished():

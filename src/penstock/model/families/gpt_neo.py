@@ -37,6 +37,7 @@ class GPTNeo:
         self._final_norm = weights.norm("ln_f", width)
         is_tied = bool(config.get("tie_word_embeddings", True))
         self._head = weights.head(embedding, is_tied=is_tied)
+        self.hidden_size = width
         weights.refuse_leftovers(".attention.bias", ".attention.masked_bias", "lm_head.weight")
         self.num_parameters = weights.num_parameters
         self.num_bytes = weights.num_bytes

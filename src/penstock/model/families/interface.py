@@ -49,6 +49,8 @@ class TellsHidden(Protocol):
     `forward` is `head` of the output rows of `hidden`.
     """
 
+    hidden_size: int
+
     def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         """The last hidden states (num_tokens, width) of all rows, normed; fills the cache."""
 

@@ -56,6 +56,7 @@ class Llama:
         self._final_norm = weights.vector("model.norm.weight", width)
         is_tied = bool(config.get("tie_word_embeddings", False))
         self._head = weights.head(embedding, is_tied=is_tied)
+        self.hidden_size = width
         weights.refuse_leftovers("lm_head.weight", "rotary_emb.inv_freq")
         self.num_parameters = weights.num_parameters
         self.num_bytes = weights.num_bytes

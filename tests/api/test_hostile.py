@@ -1,6 +1,6 @@
 """No value of any field, however odd, is a 5xx, takes long or harms the server.
 
-Every field of every request of the dialect meets every value; the server answers each in words.
+Every field of every dialect's requests meets every value; the server answers each in words.
 """
 
 import itertools
@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from penstock.api.openai.capabilities import ROUTES, treatments
+from penstock.api.capabilities import ROUTES, treatments
+from penstock.types import NEUTRAL
 from tests.api.conftest import connected
 from tests.fakes import FakeModels
 
@@ -21,6 +22,21 @@ BASE: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {
         "model": MODEL, "messages": [{"role": "user", "content": "Hi."}], "max_tokens": 2,
     },
+    "/v1/embeddings": {"model": MODEL, "input": "Once upon"},
+    "/v1/responses": {"model": MODEL, "input": "Once upon", "max_output_tokens": 2},
+    "/v1/messages": {
+        "model": MODEL, "messages": [{"role": "user", "content": "Hi."}], "max_tokens": 2,
+    },
+    "/v1/messages/count_tokens": {
+        "model": MODEL, "messages": [{"role": "user", "content": "Hi."}],
+    },
+    "/api/generate": {"model": MODEL, "prompt": "Hi.", "options": {"num_predict": 2}},
+    "/api/chat": {
+        "model": MODEL, "messages": [{"role": "user", "content": "Hi."}],
+        "options": {"num_predict": 2},
+    },
+    "/api/embed": {"model": MODEL, "input": "Hi."},
+    "/api/embeddings": {"model": MODEL, "prompt": "Hi."},
 }  # fmt: skip
 VALUES: list[Any] = [
     None, True, 0, -1, 1e-300, -1e300, 2**63 - 1, 10**30, "", "x", "{{ 7 * 7 }}", "a" * 5000,
@@ -29,7 +45,14 @@ VALUES: list[Any] = [
     {"type": None}, [{"role": "user"}], [{"role": "user", "content": []}], [["x", "y"]],
     [{"role": "user", "content": [{"type": "text"}]}], [[0, 1e308]], [[["x"], 1]], [10**9, 2],
 ]  # fmt: skip
-CASES = [(route, t.name) for route in ROUTES for t in treatments(route)]
+# Decoding parameters are the same fields everywhere: they are tried in two places.
+WHOLE = ("/v1/completions", "/v1/chat/completions")
+CASES = [
+    (route, t.name)
+    for route in ROUTES
+    for t in treatments(route)
+    if route in WHOLE or t.name.rpartition(".")[2] not in NEUTRAL
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +61,29 @@ def client() -> Iterator[TestClient]:
         yield client
 
 
+def body_with(route: str, name: str, value: Any) -> dict[str, Any]:
+    """The request with this value of a field, which may be one inside another."""
+    outer, _, inner = name.partition(".")
+    if not inner:
+        return BASE[route] | {name: value}
+    return BASE[route] | {outer: BASE[route].get(outer, {}) | {inner: value}}
+
+
 @pytest.mark.parametrize(("route", "name"), CASES, ids=[f"{r[4:]}-{n}" for r, n in CASES])
 def test_every_value_of_a_field_is_taken_or_refused_in_words(
     client: TestClient, route: str, name: str
 ) -> None:
     for value in VALUES:
-        started = time.monotonic()
-        response = client.post(route, json=BASE[route] | {name: value})
-        assert time.monotonic() - started < 5
+        started = time.process_time()  # of this process alone, however busy the machine
+        response = client.post(route, json=body_with(route, name, value))
+        assert time.process_time() - started < 5
         answer = response.text
         assert response.status_code in (200, 400, 404), (value, answer)
         if response.status_code == 400:
             error = response.json()["error"]
+            if isinstance(error, str):  # Ollama's shape
+                assert 0 < len(error) < 1000, (value, answer)
+                continue
             assert error["param"] and len(error["message"]) < 1000, (value, answer)
         elif response.status_code == 404:
             assert name == "model"

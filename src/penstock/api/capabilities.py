@@ -5,14 +5,26 @@ Made of the request models themselves, so that it cannot say something else than
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from penstock.api.openai.fields import CHAT_RULES, COMPLETION_RULES, Refused, Rule
+from penstock.api.anthropic.fields import COUNT_RULES, MESSAGE_RULES
+from penstock.api.anthropic.schemas import CountBody, MessageBody
+from penstock.api.ollama import fields as ollama_fields
+from penstock.api.ollama import schemas as ollama
+from penstock.api.openai.fields import (
+    CHAT_RULES,
+    COMPLETION_RULES,
+    EMBEDDING_RULES,
+    Refused,
+    Rule,
+)
+from penstock.api.openai.response_fields import RESPONSE_RULES
+from penstock.api.openai.response_schemas import ResponseBody
 from penstock.api.openai.routing import OpenAIRoute
-from penstock.api.openai.schemas import ChatBody, CompletionBody
+from penstock.api.openai.schemas import ChatBody, CompletionBody, EmbeddingBody
 from penstock.api.services import ServicesDep
 from penstock.serving.model_states import ModelStatus
 
@@ -31,19 +43,45 @@ class FieldTreatment:
     note: str
 
 
-ROUTES: Mapping[str, tuple[type[BaseModel], Sequence[Rule]]] = {
-    "/v1/completions": (CompletionBody, COMPLETION_RULES),
-    "/v1/chat/completions": (ChatBody, CHAT_RULES),
+Routes = Mapping[str, tuple[type[BaseModel], Sequence[Rule]]]
+DIALECTS: Mapping[str, Routes] = {
+    "openai": {
+        "/v1/completions": (CompletionBody, COMPLETION_RULES),
+        "/v1/chat/completions": (ChatBody, CHAT_RULES),
+        "/v1/responses": (ResponseBody, RESPONSE_RULES),
+        "/v1/embeddings": (EmbeddingBody, EMBEDDING_RULES),
+    },
+    "anthropic": {
+        "/v1/messages": (MessageBody, MESSAGE_RULES),
+        "/v1/messages/count_tokens": (CountBody, COUNT_RULES),
+    },
+    "ollama": {
+        "/api/generate": (ollama.GenerateBody, ollama_fields.GENERATE_RULES),
+        "/api/chat": (ollama.ChatBody, ollama_fields.CHAT_RULES),
+        "/api/embed": (ollama.EmbedBody, ollama_fields.EMBED_RULES),
+        "/api/embeddings": (ollama.EmbeddingsBody, ollama_fields.EMBED_RULES),
+    },
 }
+# Fields that hold fields: told one by one, as `options.seed`.
+INNER: Mapping[Any, Sequence[Rule]] = {ollama.Options | None: ollama_fields.OPTION_RULES}
+ROUTES: Routes = {route: entry for routes in DIALECTS.values() for route, entry in routes.items()}
 
 
 def treatments(route: str) -> Iterator[FieldTreatment]:
     """Every field of the route's request, by name."""
-    body, rules = ROUTES[route]
+    yield from _treatments(*ROUTES[route], prefix="")
+
+
+def _treatments(
+    body: type[BaseModel], rules: Sequence[Rule], prefix: str
+) -> Iterator[FieldTreatment]:
     by_name = {rule.name: rule for rule in rules}
-    for name, field in sorted(body.model_fields.items()):
-        rule = by_name.get(name)
-        if rule is None:
+    for plain_name, field in sorted(body.model_fields.items()):
+        rule, name = by_name.get(plain_name), prefix + plain_name
+        if field.annotation in INNER:
+            inner = next(kind for kind in get_args(field.annotation) if kind is not type(None))
+            yield from _treatments(inner, INNER[field.annotation], f"{name}.")
+        elif rule is None:
             yield FieldTreatment(name=name, treatment="honoured", note=field.description or "")
         elif isinstance(rule, Refused):
             yield FieldTreatment(

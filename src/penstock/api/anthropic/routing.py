@@ -1,0 +1,63 @@
+"""Refusals as Anthropic's clients know them, from routes and in the middle of streams."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from penstock.api.errors import error_body, error_response, status_of
+from penstock.api.openai.routing import OpenAIRoute
+from penstock.api.sse import Framing, encode_named
+
+TYPE_OF_STATUS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+
+class AnthropicRoute(OpenAIRoute):
+    """A route that refuses as Anthropic does and names the request in each answer."""
+
+    def refuse(self, request: Request, status: int, body: Mapping[str, Any]) -> Response:
+        said = present_error(status, body) | {"request_id": _request_id(request)}
+        return error_response(status, said)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def answer_named(request: Request) -> Response:
+            response = await answer(request)
+            response.headers["request-id"] = _request_id(request)
+            return response
+
+        return answer_named
+
+
+def present_error(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    """An error object in Anthropic's shape. `param` is ours: the field that it is about."""
+    error = body["error"]
+    kind = TYPE_OF_STATUS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    said = {"type": kind, "message": error["message"], "param": error["param"]}
+    return {"type": "error", "error": said}
+
+
+def _error_event(error: Exception) -> dict[str, Any]:
+    return present_error(status_of(error), error_body(error))
+
+
+def _request_id(request: Request) -> str:
+    return str(request.scope.get("state", {}).get("request_id", ""))
+
+
+FRAMING = Framing(
+    encode=encode_named,
+    present_error=_error_event,
+    ping=encode_named({"type": "ping"}),
+    end=b"",
+)

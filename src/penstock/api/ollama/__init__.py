@@ -1,0 +1,7 @@
+"""The dialect of Ollama's API, `/api`: generate, chat, embed, and what there is."""
+
+from types import ModuleType
+
+from penstock.api.ollama import absent, embedding, models, writing
+
+OLLAMA: tuple[ModuleType, ...] = (writing, embedding, models, absent)

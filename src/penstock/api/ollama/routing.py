@@ -1,0 +1,37 @@
+"""Refusals as Ollama's clients know them: `{"error": "…"}`, from routes and in streams."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from penstock.api.errors import error_body, error_response
+from penstock.api.openai.routing import OpenAIRoute
+from penstock.api.sse import Framing, encode_line
+
+
+class OllamaRoute(OpenAIRoute):
+    """A route that refuses as Ollama does."""
+
+    def refuse(self, request: Request, status: int, body: Mapping[str, Any]) -> Response:
+        return error_response(status, present_error(body))
+
+
+def present_error(body: Mapping[str, Any]) -> dict[str, Any]:
+    """An error object in Ollama's shape."""
+    return {"error": body["error"]["message"]}
+
+
+def _error_event(error: Exception) -> dict[str, Any]:
+    return present_error(error_body(error))
+
+
+# No pings: a client would take an empty line for a broken answer.
+FRAMING = Framing(
+    media_type="application/x-ndjson",
+    encode=encode_line,
+    present_error=_error_event,
+    ping=None,
+    end=b"",
+)
