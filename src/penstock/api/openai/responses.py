@@ -41,8 +41,8 @@ async def create_response(
 
     It is kept in memory, so that `previous_response_id` can go on from it, until the server stops.
     """
+    refuse_unsupported(body, RESPONSE_RULES)  # its own `prompt` is no input: not in other words
     with in_words_of(NAMES):
-        refuse_unsupported(body, RESPONSE_RULES)
         asked = _understand(body)
         conversation = (*_before(body, store), *body.input)
         instructions = () if body.instructions is None else (Message("system", body.instructions),)
