@@ -17,7 +17,6 @@ from penstock.model.hidden_cache import HiddenCache
 from penstock.model.kv_cache import KVCache
 from penstock.ops.interface import ForwardBatch
 
-
 NOTHING = torch.empty(0)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from penstock.api.openai.fields import NO_TOOLS, Harmless, Refused, Rule
+from penstock.api.openai.fields import NO_FORMS, NO_TOOLS, Harmless, Refused, Rule
 
 CacheHint = Annotated[dict[str, Any], Field(max_length=4)]
 
@@ -14,7 +14,7 @@ COUNT_RULES: Sequence[Rule] = (
     Refused(
         name="output_config",
         neutral=({},),
-        why="Answers bound to a schema are not built yet.",
+        why=NO_FORMS,
         instead="Leave it out and ask for the format in a message.",
     ),
     Refused(name="speed", neutral=("standard",), why="There is one speed."),

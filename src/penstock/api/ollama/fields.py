@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from penstock.api.openai.fields import NO_TOOLS, Harmless, Refused, Rule
+from penstock.api.openai.fields import NO_FORMS, NO_TOOLS, Harmless, Refused, Rule
 
 Hint = bool | int
 RUNNING = "How models are run is set for the whole server."
@@ -37,7 +37,7 @@ LENGTH_RULES: Sequence[Rule] = (
 FORMAT = Refused(
     name="format",
     neutral=("",),
-    why="Answers bound to a schema are not built yet.",
+    why=NO_FORMS,
     instead="Leave it out and ask for the format in words.",
 )
 THINK = Refused(name="think", neutral=(False,), why="No model here thinks apart.")

@@ -12,7 +12,7 @@ from penstock.api.ollama.schemas import ShowBody
 from penstock.api.openai.models import STARTED, is_usable
 from penstock.api.services import Services, ServicesDep
 from penstock.errors import InvalidParameter
-from penstock.serving.lifecycle import ModelStatus
+from penstock.serving.model_states import ModelStatus
 
 FOREVER = timedelta(days=365 * 100)  # Ollama's own date for a model that stays
 CAPABILITIES = ["completion", "embedding"]

@@ -48,6 +48,8 @@ COMPLETION_RULES: Sequence[Rule] = (
 )
 EMBEDDING_RULES: Sequence[Rule] = (USER,)
 OLD_TOOLS = "It is the former form of tools."
+NO_TOOLS = "Tools are called through `/v1/chat/completions`."
+NO_FORMS = "Texts of a set form are had through `/v1/chat/completions` and `/generate`."
 CHAT_RULES: Sequence[Rule] = (
     USER,
     Harmless(name="safety_identifier", wire=Label, why="A label for OpenAI's abuse detection."),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from penstock.api.openai.fields import NO_TOOLS, USER, Harmless, Label, Refused, Rule
+from penstock.api.openai.fields import NO_FORMS, NO_TOOLS, USER, Harmless, Label, Refused, Rule
 
 RESPONSE_RULES: Sequence[Rule] = (
     USER,
@@ -31,7 +31,7 @@ RESPONSE_RULES: Sequence[Rule] = (
     Refused(
         name="text",
         neutral=({}, {"format": {"type": "text"}}),
-        why="Answers bound to a schema are not built yet.",
+        why=NO_FORMS,
         instead="Leave it out and ask for the format in a message.",
     ),
     Refused(name="tool_choice", neutral=("none", "auto"), why=NO_TOOLS),

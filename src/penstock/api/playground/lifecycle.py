@@ -21,7 +21,7 @@ from penstock.serving.downloads import DownloadProgress, Following
 FAILURES: dict[int | str, dict[str, object]] = {
     status: {"model": ErrorAnswer} for status in (400, 403, 404, 409, 422, 503, 507)
 }
-EVENTS: dict[str, object] = {EventStream.media_type: {}}
+EVENTS: dict[str, object] = {"text/event-stream": {}}
 router = APIRouter(
     route_class=JsonRoute,
     tags=["models"],
