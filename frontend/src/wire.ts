@@ -164,6 +164,8 @@ export interface StartEvent {
   readonly seed: number;
   readonly usage: { readonly prompt_tokens: number };
   readonly num_sequences: number;
+  /** False where the model answers the prompt in a text of its own, as encoder-decoders do. */
+  readonly continues_prompt?: boolean;
 }
 
 export interface TokenLogprob {

@@ -39,6 +39,13 @@ describe("generating", () => {
     expect(writing.shownReport.value).toMatchObject({ phase: "finished", seed: 7, tokens: 3, tokensPerSecond: 50 });
   });
 
+  test("a text of its own begins a paragraph", async () => {
+    writing.generate();
+    await client.send(events.start({ continues_prompt: false }), events.token("Il"), events.token(" y a"));
+
+    expect(writing.tree.value.text).toBe("Once\n\nIl y a");
+  });
+
   test("line endings become the one that a text field knows", async () => {
     await generated("\r\nupon\r");
 

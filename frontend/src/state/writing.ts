@@ -229,6 +229,9 @@ function reseeded(settings: Settings): Settings {
   return { ...settings, chosen: { ...settings.chosen, [SEED]: freshSeed() } };
 }
 
+const PARAGRAPH = "\n\n";
+
 function textOfFirst(event: StreamEvent): string {
+  if (event.event === "start" && event.continues_prompt === false) return PARAGRAPH;
   return event.event === "token" && event.index === 0 ? event.text : "";
 }
