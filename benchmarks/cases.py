@@ -19,7 +19,7 @@ class Size:
 
 
 FULL = Size(rounds=5, prompt_tokens=64, new_tokens=64, tokens_between_arrivals=2)
-QUICK = Size(rounds=2, prompt_tokens=64, new_tokens=24, tokens_between_arrivals=1)
+QUICK = Size(rounds=2, prompt_tokens=64, new_tokens=40, tokens_between_arrivals=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

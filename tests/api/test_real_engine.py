@@ -92,7 +92,7 @@ class TinyModels:
         served = ServedModel(
             id=model_id,
             context_length=CONTEXT_LENGTH,
-            hidden_size=self.kit.model.family.hidden_size,
+            hidden_size=None,
             num_parameters=1,
             dtype="float32",
             num_bytes=1,
