@@ -18,6 +18,7 @@ from penstock.errors import ModelNotFound
 from penstock.model.loading import LoadedModel
 from penstock.serving.local_engine import LocalEngineKit
 from penstock.serving.models import HostedModel, ModelCard, ServedModel
+from penstock.text.chat import Tokenized
 from penstock.types import EngineOutput, GenerationRequest
 from tests.api.conftest import Live, listening
 from tests.api.reading import DONE, events_of, texts_of
@@ -62,6 +63,9 @@ class WatchedKit:
 
     def prepare(self, request: GenerationRequest) -> PreparedRequest:
         return LocalEngineKit(self._model, CONFIG).prepare(request)
+
+    def tokenize(self, text: str, with_ends: bool, with_specials: bool) -> Tokenized:
+        return LocalEngineKit(self._model, CONFIG).tokenize(text, with_ends, with_specials)
 
     def make_engine(self) -> Engine:
         self.engines.append(FallibleEngine(self._model, CONFIG))

@@ -26,6 +26,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with contextlib.ExitStack() as started:
 
         def start(*arguments: str) -> subprocess.Popen[str]:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             process = subprocess.Popen(
                 [*PENSTOCK, *arguments],
                 stdout=subprocess.PIPE,

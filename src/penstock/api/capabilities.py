@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from penstock.api.anthropic.fields import COUNT_RULES, MESSAGE_RULES
-from penstock.api.anthropic.schemas import CountBody, MessageBody
+from penstock.api.anthropic.schemas import AnthropicMessagesBody, CountBody
 from penstock.api.ollama import fields as ollama_fields
 from penstock.api.ollama import schemas as ollama
 from penstock.api.openai.fields import (
@@ -52,12 +52,12 @@ DIALECTS: Mapping[str, Routes] = {
         "/v1/embeddings": (EmbeddingBody, EMBEDDING_RULES),
     },
     "anthropic": {
-        "/v1/messages": (MessageBody, MESSAGE_RULES),
+        "/v1/messages": (AnthropicMessagesBody, MESSAGE_RULES),
         "/v1/messages/count_tokens": (CountBody, COUNT_RULES),
     },
     "ollama": {
-        "/api/generate": (ollama.GenerateBody, ollama_fields.GENERATE_RULES),
-        "/api/chat": (ollama.ChatBody, ollama_fields.CHAT_RULES),
+        "/api/generate": (ollama.OllamaGenerateBody, ollama_fields.GENERATE_RULES),
+        "/api/chat": (ollama.OllamaChatBody, ollama_fields.CHAT_RULES),
         "/api/embed": (ollama.EmbedBody, ollama_fields.EMBED_RULES),
         "/api/embeddings": (ollama.EmbeddingsBody, ollama_fields.EMBED_RULES),
     },

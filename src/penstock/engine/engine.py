@@ -108,17 +108,17 @@ class Engine:
             )
 
     def _check_model_suits(self, request: ActiveRequest) -> None:
-        if self._runner.tells_hidden:
-            return
-        if any(s.keeps_hidden for s in request.live):
+        can_tell = self._runner.tells_hidden
+        if any(s.keeps_hidden for s in request.live) and not can_tell:
             raise InvalidParameter(
                 f"{self._model.model_id} does not tell its hidden states, as is needed here.",
                 "Choose another strategy or another model.",
                 param="strategy",
             )
-        if any(s.pools_from is not None for s in request.live):
+        can_embed = can_tell and self._model.decoder_start_token_id is None
+        if any(s.pools_from is not None for s in request.live) and not can_embed:
             raise InvalidParameter(
-                f"{self._model.model_id} does not tell its hidden states, as embeddings need.",
+                f"{self._model.model_id} does not tell hidden states of prompts.",
                 "Choose another model.",
                 param="model",
             )

@@ -45,8 +45,10 @@ class LoadedModel:
 
     @property
     def hidden_size(self) -> int | None:
-        """The width of its final hidden states, where it tells them."""
-        return self.family.hidden_size if isinstance(self.family, TellsHidden) else None
+        """The width of a prompt's final hidden states, where it tells them."""
+        if isinstance(self.family, TellsHidden) and self.decoder_start_token_id is None:
+            return self.family.hidden_size
+        return None
 
     @property
     def decoder_start_token_id(self) -> int | None:

@@ -52,7 +52,7 @@ REFUSED: list[tuple[str, dict[str, Any], str | None]] = [
     ("/v1/chat/completions", {"model": MODEL}, "messages"),
     ("/v1/chat/completions", CHAT | {"messages": []}, "messages"),
     ("/v1/chat/completions", CHAT | {"messages": [{"role": "user"}]}, "messages.0.content"),
-    ("/v1/chat/completions", CHAT | {"messages": [{"role": "tool", "content": "x"}]},
+    ("/v1/chat/completions", CHAT | {"messages": [{"role": "function", "content": "x"}]},
      "messages.0.role"),
     ("/v1/chat/completions",
      CHAT | {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},

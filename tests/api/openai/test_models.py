@@ -94,7 +94,7 @@ def test_a_conversation_is_counted_as_it_is_rendered(http: httpx2.Client) -> Non
         ("/detokenize", {"tokens": [-1]}, "tokens.0"),
         ("/detokenize", {"tokens": "x"}, "tokens"),
         ("/apply-template", {"messages": []}, "messages"),
-        ("/apply-template", {"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        ("/apply-template", {"messages": [{"role": "judge", "content": "x"}]}, "messages.0.role"),
         ("/apply-template", {"messages": [{"role": "user", "content": "x"}], "model": "nobody"},
          "model"),
     ],

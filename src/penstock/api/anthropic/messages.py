@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from penstock.api.anthropic.fields import COUNT_RULES, MESSAGE_RULES
 from penstock.api.anthropic.presenting import MessagePresenter
-from penstock.api.anthropic.routing import FRAMING, AnthropicRoute
-from penstock.api.anthropic.schemas import CountBody, MessageBody, TurnBody
+from penstock.api.anthropic.routing import FAILURES, FRAMING, AnthropicRoute
+from penstock.api.anthropic.schemas import AnthropicMessagesBody, AnthropicTurnBody, CountBody
 from penstock.api.disconnect import unless_disconnected
 from penstock.api.openai.asking import decide, in_words_of
 from penstock.api.openai.conversing import Turns, render, start_chat
@@ -22,11 +22,13 @@ from penstock.text.chat import Message
 NAMES = {"max_new_tokens": "max_tokens", "max_length": "max_tokens", "prompt": "messages"}
 BETWEEN_TURNS = "\n\n"  # of one speaker, which are one turn to the model
 
-router = APIRouter(prefix="/v1", route_class=AnthropicRoute, tags=["anthropic"])
+router = APIRouter(prefix="/v1", route_class=AnthropicRoute, tags=["anthropic"], responses=FAILURES)
 
 
 @router.post("/messages", summary="Continue a conversation, as Anthropic's clients ask")
-async def create_message(body: MessageBody, request: Request, services: ServicesDep) -> Response:
+async def create_message(
+    body: AnthropicMessagesBody, request: Request, services: ServicesDep
+) -> Response:
     """The assistant's next turn; with `stream`, as server-sent events."""
     with in_words_of(NAMES):
         refuse_unsupported(body, MESSAGE_RULES)
@@ -52,14 +54,14 @@ async def count_tokens(body: CountBody, request: Request, services: ServicesDep)
     return json_response({"input_tokens": len(rendered.token_ids)})
 
 
-def turns_of(body: MessageBody | CountBody) -> Turns:
+def turns_of(body: AnthropicMessagesBody | CountBody) -> Turns:
     """The conversation as models see it. A last turn of the assistant's is to be continued."""
     system = [] if body.system is None else [Message("system", body.system)]
     messages = (*system, *_joined(body.messages))
     return Turns(messages, continue_last=messages[-1].role == "assistant")
 
 
-def _joined(turns: Sequence[TurnBody]) -> list[Message]:
+def _joined(turns: Sequence[AnthropicTurnBody]) -> list[Message]:
     """One turn where the same speaker has several in a row."""
     return [
         Message(role, BETWEEN_TURNS.join(turn.content for turn in group))

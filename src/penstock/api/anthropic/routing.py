@@ -1,13 +1,14 @@
 """Refusals as Anthropic's clients know them, from routes and in the middle of streams."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Request
 from starlette.responses import Response
 
 from penstock.api.errors import error_body, error_response, status_of
-from penstock.api.openai.routing import OpenAIRoute
+from penstock.api.openai.routing import OpenAIRoute, failures
+from penstock.api.playground.answers import Answer
 from penstock.api.sse import Framing, encode_named
 
 TYPE_OF_STATUS = {
@@ -19,6 +20,25 @@ TYPE_OF_STATUS = {
     429: "rate_limit_error",
     503: "overloaded_error",
 }
+
+
+class AnthropicErrorDetail(Answer):
+    """What is wrong. `param` is the field that it is about."""
+
+    type: str
+    message: str
+    param: str | None
+
+
+class AnthropicProblem(Answer):
+    """What a refusal looks like."""
+
+    type: Literal["error"]
+    error: AnthropicErrorDetail
+    request_id: str
+
+
+FAILURES = failures(AnthropicProblem)
 
 
 class AnthropicRoute(OpenAIRoute):

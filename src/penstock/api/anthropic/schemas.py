@@ -48,14 +48,14 @@ Blocks = Annotated[
 System = Blocks | None
 
 
-class TurnBody(Strict):
+class AnthropicTurnBody(Strict):
     """One turn of a conversation."""
 
     role: Literal["user", "assistant", "system"] = Field(description="Who speaks.")
     content: Blocks = Field(description="A text, or blocks of type `text`, which are joined.")
 
 
-Turns = Annotated[list[TurnBody], Field(min_length=1, max_length=MAX_MESSAGES)]
+Turns = Annotated[list[AnthropicTurnBody], Field(min_length=1, max_length=MAX_MESSAGES)]
 
 if TYPE_CHECKING:
 
@@ -72,7 +72,7 @@ else:
     )
 
 
-class MessageBody(OwnFields, UnsupportedInMessages):
+class AnthropicMessagesBody(OwnFields, UnsupportedInMessages):
     """`POST /v1/messages`."""
 
     max_tokens: int = Field(ge=0, le=MOST_TOKENS, description="How many tokens to write at most.")

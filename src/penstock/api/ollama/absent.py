@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from penstock.api.errors import error_response
-from penstock.api.ollama.routing import OllamaRoute
+from penstock.api.ollama.routing import FAILURES, OllamaRoute
 
 HERE = "Models are brought here by `penstock models pull`, on the machine of the server."
 INSTEAD = {
@@ -16,7 +16,7 @@ INSTEAD = {
     ("DELETE", "/delete"): "Models are removed by hand, on the machine of the server.",
 }
 
-router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"])
+router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"], responses=FAILURES)
 
 
 async def say_not_here(request: Request) -> Response:

@@ -11,7 +11,7 @@ from penstock.api.disconnect import unless_disconnected
 from penstock.api.embedding import Prompt, embed
 from penstock.api.ollama.fields import EMBED_RULES
 from penstock.api.ollama.presenting import Clock
-from penstock.api.ollama.routing import OllamaRoute
+from penstock.api.ollama.routing import FAILURES, OllamaRoute
 from penstock.api.ollama.schemas import EmbedBody, EmbeddingsBody
 from penstock.api.openai.asking import in_words_of
 from penstock.api.openai.embeddings import refuse_other_size
@@ -20,7 +20,7 @@ from penstock.api.openai.presenting import json_response, new_id
 from penstock.api.services import Services, ServicesDep
 from penstock.serving.model_texts import ModelTexts
 
-router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"])
+router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"], responses=FAILURES)
 
 
 @router.post("/embed", summary="Texts as vectors, as Ollama's clients ask")

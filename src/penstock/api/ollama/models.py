@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 
 from penstock import __version__
 from penstock.api.disconnect import unless_disconnected
-from penstock.api.ollama.routing import OllamaRoute
+from penstock.api.ollama.routing import FAILURES, OllamaRoute
 from penstock.api.ollama.schemas import ShowBody
 from penstock.api.openai.models import STARTED, is_usable
 from penstock.api.services import Services, ServicesDep
@@ -17,7 +17,7 @@ from penstock.serving.model_states import ModelStatus
 FOREVER = timedelta(days=365 * 100)  # Ollama's own date for a model that stays
 CAPABILITIES = ["completion", "embedding"]
 
-router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"])
+router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"], responses=FAILURES)
 
 
 @router.get("/version", summary="The server's version")

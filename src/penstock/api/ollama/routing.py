@@ -7,8 +7,18 @@ from fastapi import Request
 from starlette.responses import Response
 
 from penstock.api.errors import error_body, error_response
-from penstock.api.openai.routing import OpenAIRoute
+from penstock.api.openai.routing import OpenAIRoute, failures
+from penstock.api.playground.answers import Answer
 from penstock.api.sse import Framing, encode_line
+
+
+class OllamaProblem(Answer):
+    """What a refusal looks like."""
+
+    error: str
+
+
+FAILURES = failures(OllamaProblem)
 
 
 class OllamaRoute(OpenAIRoute):

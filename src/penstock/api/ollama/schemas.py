@@ -84,7 +84,7 @@ class Written(Strict):
     )
 
 
-class GenerateBody(Written, UnsupportedInGenerate):
+class OllamaGenerateBody(Written, UnsupportedInGenerate):
     """`POST /api/generate`."""
 
     prompt: Text | None = Field(None, description="The text; without one the model is loaded.")
@@ -92,7 +92,7 @@ class GenerateBody(Written, UnsupportedInGenerate):
     raw: bool | None = Field(None, description="Take the prompt as it is, without a template.")
 
 
-class TurnBody(Strict):
+class OllamaTurnBody(Strict):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"] = Field(description="Who speaks.")
@@ -103,10 +103,10 @@ class TurnBody(Strict):
     tool_name: Literal[""] | None = None
 
 
-class ChatBody(Written, UnsupportedInChat):
+class OllamaChatBody(Written, UnsupportedInChat):
     """`POST /api/chat`."""
 
-    messages: list[TurnBody] = Field(
+    messages: list[OllamaTurnBody] = Field(
         default_factory=list,
         max_length=MAX_MESSAGES,
         description="The conversation so far; without one the model is loaded. Where the last turn "

@@ -18,8 +18,8 @@ from penstock.api.ollama.presenting import (
     say_message,
     say_response,
 )
-from penstock.api.ollama.routing import FRAMING, OllamaRoute
-from penstock.api.ollama.schemas import ChatBody, GenerateBody, TurnBody
+from penstock.api.ollama.routing import FAILURES, FRAMING, OllamaRoute
+from penstock.api.ollama.schemas import OllamaChatBody, OllamaGenerateBody, OllamaTurnBody
 from penstock.api.openai.asking import in_words_of
 from penstock.api.openai.fields import refuse_unsupported
 from penstock.api.openai.generating import Generations, start
@@ -29,11 +29,11 @@ from penstock.api.sse import EventStream
 from penstock.serving.model_texts import ModelTexts
 from penstock.text.chat import Message, RenderedChat
 
-router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"])
+router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"], responses=FAILURES)
 
 
 @router.post("/generate", summary="Continue a text, as Ollama's clients ask")
-async def generate(body: GenerateBody, request: Request, services: ServicesDep) -> Response:
+async def generate(body: OllamaGenerateBody, request: Request, services: ServicesDep) -> Response:
     """The text that follows; as lines of JSON unless `stream` is false."""
     with in_words_of(NAMES):
         refuse_unsupported(body, GENERATE_RULES)
@@ -41,7 +41,7 @@ async def generate(body: GenerateBody, request: Request, services: ServicesDep) 
 
 
 @router.post("/chat", summary="Answer a conversation, as Ollama's clients ask")
-async def chat(body: ChatBody, request: Request, services: ServicesDep) -> Response:
+async def chat(body: OllamaChatBody, request: Request, services: ServicesDep) -> Response:
     """The assistant's next turn; as lines of JSON unless `stream` is false."""
     with in_words_of({**NAMES, "prompt": "messages"}):
         refuse_unsupported(body, CHAT_RULES)
@@ -49,12 +49,12 @@ async def chat(body: ChatBody, request: Request, services: ServicesDep) -> Respo
 
 
 async def _respond(
-    body: GenerateBody | ChatBody, request: Request, services: Services, say: Say
+    body: OllamaGenerateBody | OllamaChatBody, request: Request, services: Services, say: Say
 ) -> Response:
     started = time.monotonic()
     model = await unless_disconnected(request, services.router.texts(body.model))
     clock = Clock(started, time.monotonic())
-    if not (body.prompt if isinstance(body, GenerateBody) else body.messages):
+    if not (body.prompt if isinstance(body, OllamaGenerateBody) else body.messages):
         return json_response(_loaded(model, say, clock))
     generations = await unless_disconnected(request, _open(services, model, body))
     presenter = OllamaPresenter(model.model.id, say, clock, with_logprobs=bool(body.logprobs))
@@ -71,12 +71,12 @@ def _loaded(model: ModelTexts, say: Say, clock: Clock) -> dict[str, object]:
 
 
 async def _open(
-    services: Services, model: ModelTexts, body: GenerateBody | ChatBody
+    services: Services, model: ModelTexts, body: OllamaGenerateBody | OllamaChatBody
 ) -> Generations:
     """Put the prompt together and start on it."""
     ticket = services.admission.enter(1)
     try:
-        if isinstance(body, GenerateBody):
+        if isinstance(body, OllamaGenerateBody):
             prompt = await _prompt(model, body)
         else:
             prompt = await _rendered(model, _messages(body.messages))
@@ -90,7 +90,7 @@ async def _open(
     return await start(services, body.model, ticket, build)
 
 
-async def _prompt(model: ModelTexts, body: GenerateBody) -> RenderedChat:
+async def _prompt(model: ModelTexts, body: OllamaGenerateBody) -> RenderedChat:
     """A chat model's prompt is a turn of the user's; a base model's is a text to continue."""
     text = body.prompt or ""
     if not body.raw:
@@ -107,5 +107,5 @@ async def _rendered(model: ModelTexts, messages: Sequence[Message]) -> RenderedC
     return await model.render_chat(messages, continue_last=messages[-1].role == "assistant")
 
 
-def _messages(turns: Sequence[TurnBody]) -> list[Message]:
+def _messages(turns: Sequence[OllamaTurnBody]) -> list[Message]:
     return [Message(turn.role, turn.content or "") for turn in turns]

@@ -12,16 +12,20 @@ from starlette.responses import Response
 
 from penstock.api.errors import error_body, error_response, problem, status_of
 from penstock.api.json_body import JsonRoute
-from penstock.api.playground.answers import ErrorAnswer
+from penstock.api.playground.answers import Answer, ErrorAnswer
 from penstock.api.problems import explain
 from penstock.errors import PenstockError
 
 logger = logging.getLogger(__name__)
 
-FAILURES: dict[int | str, dict[str, object]] = {
-    status: {"model": ErrorAnswer, "description": "What is wrong, and what to do."}
-    for status in ("4XX", "5XX")
-}
+
+def failures(model: type[Answer]) -> dict[int | str, dict[str, object]]:
+    """How a route describes its refusals, which look like `model`."""
+    told: dict[str, object] = {"model": model, "description": "What is wrong, and what to do."}
+    return dict.fromkeys(("4XX", "5XX"), told)
+
+
+FAILURES = failures(ErrorAnswer)
 
 
 class OpenAIRoute(JsonRoute):

@@ -57,10 +57,12 @@ def _count(exponent: float, mu: float, vocab_size: int) -> int:
     if exponent <= 0:  # nothing falls, so nothing is cut
         return vocab_size
     if epsilon == 0:  # the limit of the formula as ε̂ goes to 0
-        k = 2.0**mu / math.log(vocab_size)
+        factor = 1 / math.log(vocab_size)
     else:
-        k = (epsilon * 2.0**mu / (1 - vocab_size**-epsilon)) ** (1 / exponent)
-    return max(1, min(int(k), vocab_size))
+        factor = epsilon / (1 - vocab_size**-epsilon)
+    # In logarithms: where hardly anything falls, k itself is beyond any float.
+    log_k = (math.log(factor) + mu * math.log(2)) / exponent
+    return vocab_size if log_k >= math.log(vocab_size) else max(1, int(math.exp(log_k)))
 
 
 def _beyond(logits: Tensor, counts: Sequence[int]) -> Tensor:

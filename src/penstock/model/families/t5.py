@@ -64,6 +64,7 @@ class T5:
         has_own_head = "lm_head.weight" in weights
         self._head = weights.head(self._token_embedding, is_tied=not has_own_head)
         weights.refuse_leftovers(*EMBEDDINGS, UNUSED)
+        self.hidden_size = width
         self.num_parameters = weights.num_parameters
         self.num_bytes = weights.num_bytes
         self.cache_shape = CacheShape(
@@ -92,13 +93,18 @@ class T5:
             self._ops.store((keys, values), layer_cache, batch.slots)
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+        return self.head(self.hidden(batch, cache)[batch.output_rows])
+
+    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         for block, layer_cache in zip(self._decoder, cache.layers, strict=True):
             x = self._attend(x, block.attention, layer_cache, batch)
             x = self._attend_to_source(x, block.cross, layer_cache, batch)
             x = self._feed_forward(x, block.feed_forward)
-        x = self._norm(x[batch.output_rows], self._decoder_norm) * self._output_scale
-        return self._ops.linear(x, self._head)
+        return self._norm(x, self._decoder_norm)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        return self._ops.linear(hidden * self._output_scale, self._head)
 
     def _attend(
         self, x: Tensor, layer: SelfAttention, cache: tuple[Tensor, Tensor], batch: ForwardBatch
