@@ -56,10 +56,8 @@ def _count(exponent: float, mu: float, vocab_size: int) -> int:
     epsilon = exponent - 1
     if exponent <= 0:  # nothing falls, so nothing is cut
         return vocab_size
-    if epsilon == 0:  # the limit of the formula as ε̂ goes to 0
-        factor = 1 / math.log(vocab_size)
-    else:
-        factor = epsilon / (1 - vocab_size**-epsilon)
+    at_zero = 1 / math.log(vocab_size)  # the limit as ε̂ goes to 0
+    factor = epsilon / (1 - vocab_size**-epsilon) if epsilon else at_zero
     # In logarithms: where hardly anything falls, k itself is beyond any float.
     log_k = (math.log(factor) + mu * math.log(2)) / exponent
     return vocab_size if log_k >= math.log(vocab_size) else max(1, int(math.exp(log_k)))
