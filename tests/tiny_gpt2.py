@@ -88,8 +88,9 @@ def reference_generate(
         pad_token_id=EOS,
         **options,
     )
-    return [_cut_after_end(row[len(prompt) :].tolist()) for row in output]
+    return [cut_after_end(row[len(prompt) :].tolist()) for row in output]
 
 
-def _cut_after_end(token_ids: list[int]) -> list[int]:
+def cut_after_end(token_ids: list[int]) -> list[int]:
+    """What is padded has ended: the padding token alone may have been written."""
     return token_ids[: token_ids.index(EOS) + 1] if EOS in token_ids else token_ids

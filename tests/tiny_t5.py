@@ -10,7 +10,7 @@ from penstock.model.families.t5 import T5
 from penstock.model.loading import LoadedModel
 from penstock.ops.interface import Ops
 from penstock.ops.torch_ops import TorchOps
-from tests.tiny_gpt2 import EOS, byte_tokenizer, loaded
+from tests.tiny_gpt2 import EOS, byte_tokenizer, cut_after_end, loaded
 
 VOCAB_SIZE = 258
 START = 257
@@ -65,9 +65,4 @@ def reference_answer(
         do_sample=False,
         **options,
     )
-    return [_cut_after_end(row[1:].tolist()) for row in output]
-
-
-def _cut_after_end(token_ids: list[int]) -> list[int]:
-    """What is padded has ended: the padding token alone may have been written."""
-    return token_ids[: token_ids.index(EOS) + 1] if EOS in token_ids else token_ids
+    return [cut_after_end(row[1:].tolist()) for row in output]

@@ -212,3 +212,14 @@ def test_an_echo_without_logprobs_is_the_prompt_before_the_text(served: Served) 
     echoed = served.client.post("/v1/completions", json={**body, "echo": True}).json()
 
     assert echoed["choices"][0]["text"] == PROMPT + plain
+
+
+def test_an_encoder_decoder_embeds_nothing_and_says_so_before(served: Served) -> None:
+    body = {"model": MODEL, "input": "a text"}
+    told = served.client.get("/v1/capabilities").json()["models"][MODEL]["routes"]
+
+    refused = served.client.post("/v1/embeddings", json=body | {"dimensions": 8})
+
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "model")
+    assert {told["/v1/embeddings"], told["/api/embed"]} == {"refused"}
+    assert told["/v1/completions"] == "supported"

@@ -64,6 +64,7 @@ DIALECTS: Mapping[str, Routes] = {
 }
 # Fields that hold fields: told one by one, as `options.seed`.
 INNER: Mapping[Any, Sequence[Rule]] = {ollama.Options | None: ollama_fields.OPTION_RULES}
+EMBEDDING_ROUTES = ("/v1/embeddings", "/api/embed", "/api/embeddings")
 ROUTES: Routes = {route: entry for routes in DIALECTS.values() for route, entry in routes.items()}
 
 
@@ -109,11 +110,16 @@ def _fields(route: str) -> dict[str, Any]:
 
 
 def _model(status: ModelStatus) -> dict[str, Any]:
-    """A model that is not here answers nothing; any other answers every route."""
+    """A model that is not here answers nothing; any other answers every route.
+
+    Which cannot embed is known once it is loaded.
+    """
     can = status.card.local or status.model is not None
-    support = "supported" if can else "refused"
+    support = dict.fromkeys(ROUTES, "supported" if can else "refused")
+    if status.model is not None and status.model.hidden_size is None:
+        support |= dict.fromkeys(EMBEDDING_ROUTES, "refused")
     return {
         "state": status.state.value,
-        "routes": dict.fromkeys(ROUTES, support),
+        "routes": support,
         "reason": None if can else status.error or "Its files are not on this machine.",
     }

@@ -1,6 +1,7 @@
-"""Embeds texts with any loaded model: the mean of their final hidden states, of length 1.
+"""Embeds texts: the mean of their final hidden states, of length 1.
 
-What every dialect's embeddings are made of. Knows no wire format.
+What every dialect's embeddings are made of. The engine refuses models that do not tell their
+hidden states. Knows no wire format.
 """
 
 import math

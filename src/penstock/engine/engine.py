@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -81,8 +81,10 @@ class Engine:
             num_outputs = sum(p.num_outputs for p in plan)
             computed = self._runner.run(plan, self._blocks.take_copies())
             self._num_steps += 1
-            _score_prompts(scored, computed.logits[num_outputs:])
-            _pool_prompts(pooled, computed.pooled)
+            for p, positions, rows in _shares(scored, computed.logits[num_outputs:]):
+                p.request.score_prompt(p.sequence, positions, rows)
+            for p, positions, rows in _shares(pooled, computed.pooled):
+                p.request.pool_prompt(p.sequence, positions, rows)
             outputs += self._advance(completing, computed, num_outputs)
         return outputs
 
@@ -176,19 +178,11 @@ class Engine:
         return request.finished(error)
 
 
-def _score_prompts(scored: Sequence[tuple[Planned[ActiveRequest], range]], logits: Tensor) -> None:
-    """Tell each request how likely its prompt's tokens were; logits (num_scored, vocab_size)."""
+def _shares(
+    wanted: Sequence[tuple[Planned[ActiveRequest], range]], rows: Tensor
+) -> Iterator[tuple[Planned[ActiveRequest], range, Tensor]]:
+    """To each who wants some positions, its rows of (num_positions of all, width)."""
     start = 0
-    for planned, positions in scored:
-        rows = logits[start : start + len(positions)]
-        planned.request.score_prompt(planned.sequence, positions, rows)
-        start += len(positions)
-
-
-def _pool_prompts(pooled: Sequence[tuple[Planned[ActiveRequest], range]], hidden: Tensor) -> None:
-    """Give each request its prompt's final hidden states (num_pooled, hidden_size)."""
-    start = 0
-    for planned, positions in pooled:
-        rows = hidden[start : start + len(positions)]
-        planned.request.pool_prompt(planned.sequence, positions, rows)
+    for planned, positions in wanted:
+        yield planned, positions, rows[start : start + len(positions)]
         start += len(positions)

@@ -7,13 +7,16 @@ from starlette.responses import Response
 from penstock.api.errors import error_response
 from penstock.api.ollama.routing import FAILURES, OllamaRoute
 
-HERE = "Models are brought here by `penstock models pull`, on the machine of the server."
+PULL = "Use `POST /models/ID/pull`, or `penstock models pull` at the server."
 INSTEAD = {
-    ("POST", "/pull"): HERE,
+    ("POST", "/pull"): PULL,
     ("POST", "/push"): "Nothing is published from here.",
     ("POST", "/create"): "Put the model's folder into the `models` folder of the data directory.",
     ("POST", "/copy"): "A model has one name here, and the aliases of its catalog entry.",
-    ("DELETE", "/delete"): "Models are removed by hand, on the machine of the server.",
+    (
+        "DELETE",
+        "/delete",
+    ): "Use `DELETE /models/ID`, or `penstock models remove` at the server.",
 }
 
 router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"], responses=FAILURES)

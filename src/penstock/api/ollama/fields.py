@@ -28,7 +28,7 @@ OPTION_RULES: Sequence[Rule] = (
 KEEP_ALIVE = Harmless(
     name="keep_alive",
     wire=int | float | str,
-    why="How long models stay is set for the whole server.",
+    why="Here it is said to `POST /models/ID/load` or set for the whole server.",
 )
 LENGTH_RULES: Sequence[Rule] = (
     Refused(name="shift", neutral=(False,), why="A text ends where the context is full."),

@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`: texts as vectors, from any loaded model."""
+"""`POST /v1/embeddings`: texts as vectors, from any decoder that tells its hidden states."""
 
 import base64
 import struct
@@ -35,13 +35,7 @@ async def create_embeddings(
 
 def refuse_other_size(dimensions: int | None, model: ServedModel) -> None:
     """Vectors are as long as the model's hidden states: no model here was taught shorter ones."""
-    if model.hidden_size is None:
-        raise InvalidParameter(
-            f"{model.id} does not tell its hidden states, which embeddings are made of.",
-            "Choose another model.",
-            param="model",
-        )
-    if dimensions is not None and dimensions != model.hidden_size:
+    if dimensions is not None and model.hidden_size not in (None, dimensions):
         raise InvalidParameter(
             f"dimensions={dimensions} is not supported: the vectors of {model.id} have "
             f"{model.hidden_size}, and cut short they would mean something else.",
