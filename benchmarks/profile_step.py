@@ -40,7 +40,7 @@ KERNELS = {
 PARTS: dict[str, tuple[Any, str]] = {
     "scheduling": (Scheduler, "plan"),
     "building the batch": (batch, "build"),
-    "asking the strategies": (ActiveRequest, "question"),
+    "asking the strategies": (ActiveRequest, "questions"),
     "choosing tokens": (engine, "answer"),
     "taking the answers": (ActiveRequest, "receive"),
     "strategies and output": (ActiveRequest, "decide"),
