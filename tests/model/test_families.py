@@ -83,11 +83,13 @@ def _llama(rng: random.Random) -> PreTrainedConfig:
 
 
 def _qwen2(rng: random.Random) -> PreTrainedConfig:
-    return Qwen2Config(**_llama_like(rng), rope_parameters=ROPES[1])
+    window = {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}
+    extra = window if rng.random() < 0.5 else {}
+    return Qwen2Config(**_llama_like(rng), rope_parameters=ROPES[1], **extra)
 
 
 def _mistral(rng: random.Random) -> PreTrainedConfig:
-    return MistralConfig(**_llama_like(rng), sliding_window=None)
+    return MistralConfig(**_llama_like(rng), sliding_window=rng.choice([None, 1, 7, 40]))
 
 
 def _gpt_neo(rng: random.Random) -> PreTrainedConfig:
@@ -135,7 +137,7 @@ def _pair(
     return reference, family
 
 
-@pytest.mark.parametrize("make", [_llama, _gpt_neo])
+@pytest.mark.parametrize("make", [_llama, _mistral, _gpt_neo])
 def test_kernels_compute_what_the_reference_computes(make) -> None:
     chosen = choose_ops(num_threads=2)
     if chosen.ops.name != "kernel":
@@ -165,6 +167,19 @@ def test_logits_are_those_of_transformers(make, seed: int) -> None:
     assert family.num_parameters == reference.num_parameters()
 
 
+def test_without_layer_types_the_last_layers_of_qwen2_have_the_window() -> None:
+    window = {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1}
+    config = Qwen2Config(**_llama_like(random.Random(0)), **window)
+    reference, family = _pair(config, 0)
+    older = json.loads(config.to_json_string(use_diff=False))
+    del older["layer_types"]
+    weights = reference.state_dict()
+    again = FAMILIES["qwen2"].load(older, weights, TorchOps(), torch.float32)
+    token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
+
+    assert all_logits(again, token_ids).equal(all_logits(family, token_ids))
+
+
 @pytest.mark.parametrize("make", [_llama, _gpt_neo, _gpt2])
 def test_hidden_states_are_those_of_transformers_and_their_head_gives_the_logits(make) -> None:
     config = make(random.Random(3))
@@ -186,7 +201,6 @@ def test_hidden_states_are_those_of_transformers_and_their_head_gives_the_logits
             {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}},
             "'dynamic' are not supported",
         ),
-        ({"sliding_window": 16}, "sliding window of 16 tokens is not supported"),
         ({"hidden_act": "mish"}, "hidden_act='mish' is not supported"),
         ({"num_key_value_heads": 3}, "4 heads cannot share 3 heads"),
     ],

@@ -23,6 +23,7 @@ from penstock.ops.interface import ForwardBatch, LinearWeight, Ops
 class Layer:
     """One transformer block."""
 
+    window: int | None  # how many of the latest tokens it sees; `None` is all of them
     attention_norm: Tensor  # (width,)
     qkv: LinearWeight
     attention_out: LinearWeight
@@ -50,8 +51,8 @@ class Llama:
         embedding = weights.tensor("model.embed_tokens.weight", self.vocab_size, width)
         self._token_embedding = embedding
         self._layers = [
-            self._layer(config, weights, f"model.layers.{i}")
-            for i in range(read_size(config, "num_hidden_layers"))
+            self._layer(config, weights, f"model.layers.{i}", window)
+            for i, window in enumerate(_windows(config))
         ]
         self._final_norm = weights.vector("model.norm.weight", width)
         is_tied = bool(config.get("tie_word_embeddings", False))
@@ -104,7 +105,7 @@ class Llama:
         num_heads, num_kv_heads = self._num_heads, self._num_kv_heads
         queries, keys, values = torch.split(qkv, [num_heads, num_kv_heads, num_kv_heads], dim=1)
         rotated = rotate(queries, angles), rotate(keys, angles), values
-        attended = self._ops.paged_attention(rotated, cache, batch)
+        attended = self._ops.paged_attention(rotated, cache, batch, layer.window)
         return self._ops.linear(attended, layer.attention_out, residual=x)
 
     def _feed_forward(self, x: Tensor, layer: Layer) -> Tensor:
@@ -113,12 +114,15 @@ class Llama:
         hidden = hidden * self._ops.linear(normed, layer.up)
         return self._ops.linear(hidden, layer.down, residual=x)
 
-    def _layer(self, config: Mapping[str, Any], weights: Weights, name: str) -> Layer:
+    def _layer(
+        self, config: Mapping[str, Any], weights: Weights, name: str, window: int | None
+    ) -> Layer:
         width, inner = read_size(config, "hidden_size"), read_size(config, "intermediate_size")
         attended = self._num_heads * self._head_size
         grouped = self._num_kv_heads * self._head_size
         attention, mlp = f"{name}.self_attn", f"{name}.mlp"
         return Layer(
+            window=window,
             attention_norm=weights.vector(f"{name}.input_layernorm.weight", width),
             qkv=weights.linear(
                 {
@@ -161,10 +165,16 @@ def _refuse_unsupported(config: Mapping[str, Any]) -> None:
             f"{num_heads} heads cannot share {num_kv_heads} heads of keys and values.",
             "Fetch the model's files again.",
         )
-    window, context = config.get("sliding_window"), read_size(config, "max_position_embeddings")
-    is_windowed = window is not None and config.get("use_sliding_window", True) and window < context
-    if is_windowed:
-        raise UnsupportedModel(
-            f"Attention within a sliding window of {window} tokens is not supported yet.",
-            f"Set max_position_embeddings to {window} in config.json to use the model up to there.",
-        )
+
+
+def _windows(config: Mapping[str, Any]) -> list[int | None]:
+    """The window of each layer: Mistral has one for all, Qwen2 one for some or for the last."""
+    num_layers = read_size(config, "num_hidden_layers")
+    has_window = config.get("sliding_window") is not None and config.get("use_sliding_window", True)
+    if config["model_type"] == "llama" or not has_window:
+        return [None] * num_layers
+    window, kinds = read_size(config, "sliding_window"), config.get("layer_types")
+    if kinds is not None:
+        return [window if kind == "sliding_attention" else None for kind in kinds]
+    first = config.get("max_window_layers", 0)
+    return [window if i >= first else None for i in range(num_layers)]
