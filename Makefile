@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check fix bench package-test web web-is-fresh clean
+.PHONY: help setup serve test check fix bench stress package-test web web-is-fresh clean
 MAKEFLAGS += --no-print-directory
 
 VENV   ?= .venv
@@ -49,6 +49,9 @@ fix: $(DEVELOP)  ## Format, mend what can be mended, write the generated files a
 
 bench: $(DEVELOP)  ## Measure against transformers in one run and print the table
 	$(BIN)/python -m benchmarks $(ARGS)
+
+stress: $(DEVELOP)  ## The tests that kill workers, at their full number of rounds
+	PENSTOCK_STRESS_ROUNDS=20 $(BIN)/python -m pytest --timeout 1200 tests/api/test_four_families.py $(ARGS)
 
 package-test: $(DEVELOP)  ## Build the wheel and try it in an empty environment elsewhere
 	$(BIN)/python -m pytest tests/project/test_wheel.py $(ARGS)

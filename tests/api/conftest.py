@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from penstock.api.app import Edge, create_app
 from penstock.api.server import build_services
 from penstock.api.services import Services
+from penstock.serving.launching import Launcher
 from penstock.serving.models import ModelSource
 from penstock.settings import Settings
 from tests.api.real_server import EDGE, serving
@@ -74,10 +75,14 @@ class _QuietServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def listening(
-    models: ModelSource, settings: Settings | None = None, *, http: str = "auto"
+    models: ModelSource,
+    settings: Settings | None = None,
+    *,
+    http: str = "auto",
+    launcher: Launcher | None = None,
 ) -> AsyncIterator[Live]:
     """Serve `models` on a free port."""
-    services = build_services(settings or Settings(), models)
+    services = build_services(settings or Settings(), models, launcher)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         config = uvicorn.Config(create_app(services, EDGE), log_config=None, ws="none", http=http)

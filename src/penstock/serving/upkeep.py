@@ -7,7 +7,7 @@ from penstock.errors import NotAllowed, NotEnoughMemory
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-HEALTHY_SECONDS = 60.0  # a model that lived so long starts with a clean record
+HEALTHY_SECONDS = 10.0  # a model that lived so long starts with a clean record
 GIGABYTE = 1e9
 
 

@@ -142,4 +142,5 @@ def _record(order: Order, finished: SequenceFinished) -> dict[str, Any]:
     if finished.finish_reason is FinishReason.LENGTH:  # it stops in the middle of a sentence
         whole = SENTENCE_END.match(text)
         text = whole.group() if whole else text
-    return {"number": number, "source": order.model_id, "text": text}
+    paragraphs = "\n\n".join(line for line in text.splitlines() if line.strip())
+    return {"number": number, "source": order.model_id, "text": paragraphs}
