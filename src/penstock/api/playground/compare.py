@@ -65,7 +65,7 @@ async def _complete(
     """One column's answer; what is wrong with it stays in it."""
     try:
         asked = understand(prompt, fields, services.defaults)
-        return await complete(asked, await start_admitted(services, asked))
+        return await complete(services, asked, await start_admitted(services, asked))
     except PenstockError as error:
         return ErrorAnswer.model_validate(error_body(error))
 
@@ -120,7 +120,7 @@ class ColumnStreams:
 
     async def _forward(self, number: int, asked: Asked, generation: Generation) -> None:
         try:
-            async for batch in events(asked, generation):
+            async for batch in events(self._services, asked, generation):
                 await self._queue.put([{**event, "column": number} for event in batch])
         finally:
             generation.outputs.close()

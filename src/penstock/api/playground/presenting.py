@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from penstock import __version__
 from penstock.api.playground import answers
 from penstock.api.playground.asking import Asked, reported_parameters
-from penstock.api.playground.receipts import receipt_of
+from penstock.api.receipts.receipt import Receipt, ReceiptMaker
 from penstock.serving.models import ServedModel
 from penstock.serving.router import Generation
 from penstock.text.postprocess import AppliedStep, apply_steps
@@ -33,12 +32,14 @@ class Presenter:
         self._asked = asked
         self._model: ServedModel = generation.model
         self._rendered_prompt = generation.request.prompt
+        self._receipt = ReceiptMaker(generation.request, generation.model)
         self._started: RequestStarted | None = None
         self._finished: dict[int, SequenceFinished] = {}
         self._end: RequestFinished | None = None
 
     def event(self, output: EngineOutput) -> dict[str, Any]:
         """Take note of an output; the event that tells the client of it."""
+        self._receipt.take(output)
         match output:
             case RequestStarted():
                 self._started = output
@@ -75,8 +76,13 @@ class Presenter:
             postprocess=[_step(step) for step in steps],
             usage=_usage(self._end),
             timings=_timings(self._end),
-            receipt=self._receipt(self._started),
+            receipt=self.receipt.receipt,
         )
+
+    @property
+    def receipt(self) -> Receipt:
+        """What decided the texts, once the last output was seen."""
+        return self._receipt.receipt
 
     @property
     def _opening(self) -> str:
@@ -113,23 +119,6 @@ class Presenter:
             return []
         whole = self._opening + sequences[0].text
         return list(apply_steps(self._asked.steps, whole, self._asked.prompt))
-
-    def _receipt(self, started: RequestStarted) -> str:
-        asked = self._asked
-        return receipt_of(
-            penstock=__version__,
-            model=self._model.id,
-            weights=self._model.weights_digest,
-            dtype=self._model.dtype,
-            prompt=self._rendered_prompt,
-            strategy=asked.strategy.id,
-            params=asked.params,
-            num_sequences=started.num_sequences,
-            max_new_tokens=started.max_new_tokens,
-            min_new_tokens=asked.fields.min_new_tokens or 0,
-            stop=asked.fields.stop or [],
-            seed=started.seed,
-        )
 
 
 def _token_event(output: TokensAdded) -> dict[str, Any]:
