@@ -105,16 +105,34 @@ export type Asked = Omit<GenerateRequest, "prompt">;
 export interface CompareRequest {
   readonly prompt: string;
   readonly columns: readonly Asked[];
+  readonly metrics?: boolean;
   readonly stream: boolean;
 }
 
 export type FinishReason = "stop" | "length" | "cancelled";
+
+/** A text ends in a loop; `settings` are the fields of a request that would help. */
+export interface Loop {
+  /** How many tokens were written before it. */
+  readonly start: number;
+  readonly period: number;
+  readonly advice: string;
+  readonly settings: Values;
+}
+
+/** Figures of one text; `null` where there is nothing to count. */
+export interface TextMetrics {
+  readonly perplexity: number | null;
+  /** Which share of its runs of four words had occurred before. */
+  readonly repetition: number | null;
+}
 
 export interface SequenceResult {
   readonly text: string;
   readonly finish_reason: FinishReason;
   readonly tokens: number;
   readonly score: number | null;
+  readonly loop?: Loop;
 }
 
 export interface Usage {
@@ -213,6 +231,7 @@ export interface FinishEvent {
   readonly tokens: number;
   readonly score: number | null;
   readonly text: string;
+  readonly loop?: Loop;
 }
 
 export interface DoneEvent extends GenerateResponse {
@@ -227,4 +246,24 @@ export interface ErrorEvent {
   readonly error: WireError;
 }
 
-export type StreamEvent = StartEvent | TokenEvent | FinishEvent | DoneEvent | ErrorEvent;
+/** A column's texts were measured, after it was done. */
+export interface MetricsEvent {
+  readonly event: "metrics";
+  readonly column: number;
+  readonly texts: readonly TextMetrics[];
+}
+
+/** What texts with different seeds have in common; the last of a comparison's events. */
+export interface GroupsEvent {
+  readonly event: "groups";
+  readonly column?: undefined;
+}
+
+export type StreamEvent =
+  | StartEvent
+  | TokenEvent
+  | FinishEvent
+  | DoneEvent
+  | ErrorEvent
+  | MetricsEvent
+  | GroupsEvent;

@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { offline } from "../src/api/failure";
+import { barsOf } from "../src/compare/bars";
 import { type Comparing, createComparing, MAX_COLUMNS, MIN_COLUMNS } from "../src/state/comparing";
 import { DEFAULT_SETTINGS } from "../src/storage/draft";
 import { events, FakeClient, FakeClock, readyCatalog, settle } from "./fakes";
@@ -32,8 +33,28 @@ test("one column per strategy, asked for in one request", async () => {
         { model: "tiny", strategy: "greedy", max_new_tokens: 100 },
         { model: "tiny", strategy: "sampling", temperature: 0.8, max_new_tokens: 100 },
       ],
+      metrics: true,
       stream: true,
     },
+  ]);
+});
+
+test("figures come after the texts, each to its own column", async () => {
+  comparing.run();
+  const figures = { perplexity: 12.34, repetition: 0.25 };
+  await client.send(
+    events.done(" a", { column: 0 }),
+    events.done(" b", { column: 1 }),
+    { event: "metrics", column: 1, texts: [figures] },
+    { event: "groups" },
+  );
+
+  const reports = comparing.comparison.value.columns.map(({ report }) => report);
+  expect(reports.map(({ metrics }) => metrics ?? null)).toEqual([null, figures]);
+  const bars = barsOf(reports).map((shown) => shown.slice(-2).map(({ figure }) => figure));
+  expect(bars).toEqual([
+    ["–", "–"],
+    ["12.3", "25 %"],
   ]);
 });
 

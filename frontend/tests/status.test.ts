@@ -4,7 +4,10 @@ import { type Failure, roomFor } from "../src/api/failure";
 import { differingWords } from "../src/compare/words";
 import { wordEndAfter, wordEndBefore, wordEndNear } from "../src/document/words";
 import { begin, fail, type Phase, type Report } from "../src/generation/report";
+import { remedied, remedyLabel } from "../src/state/remedy";
 import { statusOf } from "../src/state/status";
+import { DEFAULT_SETTINGS } from "../src/storage/draft";
+import { FakeClient, readyCatalog } from "./fakes";
 
 function report(phase: Phase, over: Partial<Report> = {}): Report {
   return { ...begin(0), phase, ...over };
@@ -18,9 +21,12 @@ const TOO_LONG =
   "5 prompt tokens and max_new_tokens=5000 do not fit the context of penstock-tiny, 512 tokens. " +
   "Set max_new_tokens to 507 or less.";
 
+const LOOP = { start: 36, period: 4, advice: "", settings: { dry_multiplier: 0.8 } };
+
 test.each([
   [report("finished", { finishReason: "length", tokens: 3 }), { kind: "go-on" }],
   [report("finished", { finishReason: "stop", tokens: 3 }), null],
+  [report("finished", { finishReason: "length", tokens: 3, loop: LOOP }), { kind: "adjust", settings: LOOP.settings }],
   [report("stopped"), { kind: "go-on" }],
   [report("interrupted"), { kind: "go-on" }],
   [refusal({ code: "context_length_exceeded", message: TOO_LONG }), { kind: "shorten", to: 507 }],
@@ -31,6 +37,21 @@ test.each([
   [refusal({ kind: "broken" }), { kind: "go-on" }],
 ])("each end offers what helps: %#", (given, remedy) => {
   expect(statusOf(given, null, ["temperature"]).remedy).toEqual(remedy);
+});
+
+test("a loop is told by its place, and what helps is put into the settings", async () => {
+  const status = statusOf(report("finished", { finishReason: "length", loop: LOOP }), null, []);
+  const before = { ...DEFAULT_SETTINGS, strategy: "greedy", chosen: { max_new_tokens: 20 } };
+  const after = { ...before, chosen: { max_new_tokens: 20, dry_multiplier: 0.8 } };
+
+  expect(status.text).toBe("Goes round in circles from token 37 on.");
+  expect(remedied(before, { kind: "adjust", settings: LOOP.settings })).toEqual(after);
+  const other = { kind: "adjust", settings: { strategy: "sampling", dry_multiplier: 0.8 } } as const;
+  expect(remedied(before, other)).toEqual({ ...after, strategy: "sampling" });
+  const catalog = await readyCatalog(new FakeClient());
+  const drawing = { ...before, strategy: "sampling" };
+  expect(remedyLabel(other, before, catalog)).toBe("Try sampling");
+  expect(remedyLabel({ kind: "adjust", settings: { temperature: 1 } }, drawing, catalog)).toBe("Try Temperature 1");
 });
 
 test("a prompt that leaves no room has no length that would help", () => {

@@ -82,6 +82,18 @@ class ResponseNotFound(PenstockError):
     code = "response_not_found"
 
 
+class ReceiptNotFound(PenstockError):
+    """No result that is kept has this receipt."""
+
+    code = "receipt_not_found"
+
+
+class ReplayDiffers(PenstockError):
+    """Something that decided a text is not as it was, so that it may come out another."""
+
+    code = "replay_differs"
+
+
 class ServerBusy(PenstockError):
     """Our capacity is used up; the same request may succeed in a moment."""
 

@@ -40,6 +40,7 @@ GET /models
 GET /models/{name:path}
 GET /openapi.json
 GET /readyz
+GET /receipts/{receipt}
 GET /redoc
 GET /strategies
 GET /tokenizer_info
@@ -69,6 +70,7 @@ POST /lab/tokenize
 POST /models/{name:path}/load
 POST /models/{name:path}/pull
 POST /models/{name:path}/unload
+POST /replay/{receipt}
 POST /tokenize
 POST /v1/chat/completions
 POST /v1/completions

@@ -67,6 +67,9 @@ class WatchedKit:
     def tokenize(self, text: str, with_ends: bool, with_specials: bool) -> Tokenized:
         return LocalEngineKit(self._model, CONFIG).tokenize(text, with_ends, with_specials)
 
+    def detokenize(self, token_ids: tuple[int, ...]) -> str:
+        return LocalEngineKit(self._model, CONFIG).detokenize(token_ids)
+
     def make_engine(self) -> Engine:
         self.engines.append(FallibleEngine(self._model, CONFIG))
         return self.engines[-1]

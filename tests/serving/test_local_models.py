@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import ModelNotFound, ModelUnavailable, PenstockError
+from penstock.model.folder import weight_files
 from penstock.serving.lifecycle import Lifecycle
-from penstock.serving.local_engine import weights_digest
+from penstock.serving.local_engine import digest_of
 from penstock.serving.local_models import LocalModels
 from penstock.serving.models import LoadingOptions
 from penstock.types import GenerationRequest, SequenceFinished
@@ -78,7 +79,7 @@ async def test_the_built_in_model_loads_and_writes(models: LocalModels) -> None:
 
     (finished,) = [o for o in outputs if isinstance(o, SequenceFinished)]
     assert 1 <= len(finished.token_ids) <= 8
-    assert running.model.weights_digest == weights_digest(BUILTIN)
+    assert running.model.weights_digest == digest_of(weight_files(BUILTIN))
 
 
 def test_a_folder_without_weights_is_refused_in_words(tmp_path: Path) -> None:

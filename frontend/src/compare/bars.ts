@@ -36,6 +36,20 @@ const MEASURES: readonly Measure[] = [
     of: ({ phase, tokens }) => (phase === "idle" || phase === "waiting" ? null : tokens),
     label: (value) => `${value} tok`,
   },
+  {
+    name: "surprise",
+    hover:
+      "Perplexity: among how many equally likely tokens each choice was, on average, for the first column's model. " +
+      "Longer is less expected.",
+    of: ({ metrics }) => metrics?.perplexity ?? null,
+    label: (value) => (value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString("en")),
+  },
+  {
+    name: "repeats",
+    hover: "Which share of the runs of four words had occurred before in the text. Longer repeats itself more.",
+    of: ({ metrics }) => metrics?.repetition ?? null,
+    label: (value) => `${Math.round(100 * value)} %`,
+  },
 ];
 
 /** One list of bars per report, in order. */

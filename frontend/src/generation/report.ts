@@ -1,7 +1,7 @@
 /** What is known about one generation while it runs and after. Knows nothing of where its text goes. */
 
 import type { Failure } from "../api/failure";
-import type { FinishReason, StreamEvent, Timings, TokenEvent } from "../wire";
+import type { FinishReason, Loop, StreamEvent, TextMetrics, Timings, TokenEvent } from "../wire";
 import { type Choice, withChoices } from "./choices";
 
 export type Phase =
@@ -28,6 +28,9 @@ export interface Report {
   readonly unused: readonly string[];
   readonly failure: Failure | null;
   readonly choices: readonly Choice[];
+  /** Absent in drafts that were kept before there was such a thing. */
+  readonly loop?: Loop | null;
+  readonly metrics?: TextMetrics | null;
 }
 
 export const IDLE: Report = {
@@ -92,7 +95,12 @@ export function advance(report: Report, event: StreamEvent, now: number): Report
         tokens: event.sequences[0]?.tokens ?? report.tokens,
         tokensPerSecond: event.timings.tokens_per_second,
         timings: event.timings,
+        loop: event.sequences[0]?.loop ?? null,
       };
+    case "metrics":
+      return { ...report, metrics: event.texts[0] ?? null };
+    case "groups":
+      return report;
     case "error":
       return fail(report, { kind: "refused", ...event.error });
   }

@@ -78,7 +78,7 @@ export function createComparing(client: Client, catalog: Catalog, clock: Clock):
       end: () => endAll(stop),
       fail: (failure: Failure) => endAll((report) => fail(report, failure)),
     };
-    const request = { prompt, columns: asked, stream: true };
+    const request = { prompt, columns: asked, metrics: true, stream: true };
     following = follow((abort) => client.compare(request, abort), listener, clock.schedule);
   }
 

@@ -2,7 +2,7 @@
 
 import { roomFor } from "../api/failure";
 import type { Report } from "../generation/report";
-import type { Model } from "../wire";
+import type { Model, Values } from "../wire";
 
 export type Tone = "quiet" | "waiting" | "error";
 
@@ -11,7 +11,9 @@ export type Remedy =
   | { readonly kind: "try-again" }
   | { readonly kind: "shorten"; readonly to: number }
   | { readonly kind: "reset"; readonly param: string }
-  | { readonly kind: "default-model" };
+  | { readonly kind: "default-model" }
+  /** Writes the same again with these fields of a request changed. */
+  | { readonly kind: "adjust"; readonly settings: Values };
 
 export interface Status {
   readonly tone: Tone;
@@ -54,6 +56,12 @@ function waitingFor(model: Model | null): string {
 
 function finished(report: Report): Status {
   if (report.unused.length > 0) return quiet(`This strategy does not use ${report.unused.join(", ")}.`);
+  if (report.loop) {
+    return quiet(`Goes round in circles from token ${report.loop.start + 1} on.`, {
+      kind: "adjust",
+      settings: report.loop.settings,
+    });
+  }
   if (report.finishReason === "length") return quiet("Length reached.", { kind: "go-on" });
   if (report.finishReason === "cancelled") return quiet("The server cancelled this.", { kind: "go-on" });
   return quiet(report.tokens === 0 ? "The model had nothing to add." : "Came to its end.");

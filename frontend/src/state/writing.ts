@@ -107,12 +107,12 @@ export function createWriting(client: Client, catalog: Catalog, clock: Clock): W
   }
 
   /** Other sequences of the same request are branches beside the one on the screen. */
-  function addSibling({ text, tokens, finish_reason: finishReason }: FinishEvent): void {
+  function addSibling({ text, tokens, finish_reason: finishReason, loop }: FinishEvent): void {
     const here = tree.value.current;
     const { parent, seam, origin } = trees.currentNode(tree.value);
     if (parent === null || origin === null) return;
     const whole = tree.value.text.slice(0, seam) + oneLineEnding(text);
-    const finished: Report = { ...report.value, phase: "finished", tokens, finishReason };
+    const finished: Report = { ...report.value, phase: "finished", tokens, finishReason, loop: loop ?? null };
     const sibling = { text: whole, seam, kind: "generation" as const, at: clock.date(), parent };
     tree.value = trees.go(trees.branch(tree.value, { ...sibling, origin: { ...origin, report: finished } }), here);
   }

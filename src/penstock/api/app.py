@@ -23,6 +23,7 @@ from penstock.api.ollama import OLLAMA
 from penstock.api.openai import OPENAI
 from penstock.api.openai.response_store import ResponseStore
 from penstock.api.playground import compare, discovery, generate, lifecycle, texts
+from penstock.api.receipts import replay
 from penstock.api.services import Services
 
 WEB_FOLDER = Path(__file__).parent.parent / "web"
@@ -63,6 +64,7 @@ def create_app(services: Services, edge: Edge) -> FastAPI:
         lifecycle,
         next_token,
         score,
+        replay,
         *OPENAI,
         *ANTHROPIC,
         *OLLAMA,

@@ -26,6 +26,8 @@ STATUS: Mapping[type[errors.PenstockError], int] = {
     errors.ModelBusy: 409,
     errors.NotAllowed: 403,
     errors.ResponseNotFound: 404,
+    errors.ReceiptNotFound: 404,
+    errors.ReplayDiffers: 409,
     errors.UnsupportedModel: 400,
     errors.ServerBusy: 503,
     errors.RequestCancelled: 499,

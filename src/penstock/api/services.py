@@ -1,11 +1,12 @@
 """Everything a handler can reach, in one typed place that a test can fill itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from penstock.api.receipts.store import ReceiptStore
 from penstock.serving.admission import Admission
 from penstock.serving.lifecycle import Lifecycle
 from penstock.serving.router import Router
@@ -39,6 +40,7 @@ class Services:
     defaults: Defaults
     preload: tuple[str, ...]
     model_changes: ModelChanges = ModelChanges.NOBODY
+    receipts: ReceiptStore = field(default_factory=ReceiptStore)
     cors_origins: tuple[str, ...] = ()
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from penstock.errors import ModelUnavailable, UnsupportedModel
 from penstock.text.json_object import read_json_object
-from penstock.text.tokenizer_files import has_tokenizer
+from penstock.text.tokenizer_files import TOKENIZER_FILES, has_tokenizer
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+TEXT_FILES = (*TOKENIZER_FILES, "merges.txt", "tokenizer_config.json", "generation_config.json")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
 
@@ -85,6 +86,11 @@ def weight_files(folder: Path) -> dict[Path, frozenset[str] | None]:
             "or choose a revision that has them.",
         )
     raise ModelUnavailable(f"{folder} has no {WEIGHTS_FILE}.", "Fetch the model's files again.")
+
+
+def text_files(folder: Path) -> list[Path]:
+    """Return the configuration and the files of the tokenizer, those that there are."""
+    return [folder / name for name in (CONFIG_FILE, *TEXT_FILES) if (folder / name).is_file()]
 
 
 def _read_index(folder: Path) -> dict[Path, frozenset[str] | None]:

@@ -15,10 +15,11 @@ Preference = Literal["auto", "kernel", "torch"]
 
 @dataclass(frozen=True, slots=True)
 class ChosenOps:
-    """The operations and one sentence on why these, for `penstock doctor`."""
+    """The operations, their name, and one sentence on why these, for `penstock doctor`."""
 
     ops: Ops
     reason: str
+    name: str = "torch"
 
 
 def choose_ops(device: str = "cpu", *, prefer: Preference = "auto", num_threads: int) -> ChosenOps:
@@ -45,6 +46,5 @@ def _choose_kernels(device: str, num_threads: int) -> ChosenOps:
     kernels = load_kernels()
     kernels.library.penstock_set_num_threads(num_threads)
     torch.set_num_threads(1)  # what is left to torch is small, and its threads wait by spinning
-    return ChosenOps(
-        KernelOps(kernels), f"Native kernels, {kernels.isa_name}, {num_threads} threads."
-    )
+    reason = f"Native kernels, {kernels.isa_name}, {num_threads} threads."
+    return ChosenOps(KernelOps(kernels), reason, f"kernels-{kernels.isa_name}")

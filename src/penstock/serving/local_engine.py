@@ -1,6 +1,7 @@
 """Loads a model folder and makes engines for it. Importing this imports torch."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import PreparedRequest, prepare
 from penstock.model.catalog import NATIVE_FAMILIES
-from penstock.model.folder import read_config, weight_files
+from penstock.model.folder import read_config, text_files, weight_files
 from penstock.model.loading import LoadedModel, load_model
 from penstock.ops.choose import choose_ops
 from penstock.serving.models import HostedModel, LoadPlan, ServedModel
@@ -88,7 +89,9 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
         num_parameters=loaded.num_parameters,
         dtype=loaded.dtype,
         num_bytes=loaded.num_bytes,
-        weights_digest=weights_digest(plan.folder),
+        weights_digest=digest_of(weight_files(plan.folder)),
+        config_digest=digest_of(text_files(plan.folder)),
+        ops=chosen.name,
         continues_prompt=loaded.decoder_start_token_id is None,
     )
     return HostedModel(served, LocalEngineKit(loaded, config))
@@ -99,10 +102,10 @@ def _is_native(folder: Path) -> bool:
     return read_config(folder)["model_type"] in NATIVE_FAMILIES
 
 
-def weights_digest(folder: Path) -> str:
-    """One SHA-256 over the model's weight files in order."""
+def digest_of(files: Iterable[Path]) -> str:
+    """One SHA-256 over files in order."""
     digest = hashlib.sha256()
-    for path in weight_files(folder):
+    for path in files:
         with path.open("rb") as file:
             while chunk := file.read(DIGEST_CHUNK):
                 digest.update(chunk)

@@ -54,6 +54,8 @@ class ServedModel:
     dtype: str
     num_bytes: int
     weights_digest: str
+    config_digest: str = ""  # of its configuration and its tokenizer
+    ops: str = ""  # the implementation that computes it
     continues_prompt: bool = True  # an encoder-decoder answers it with a text of its own
 
 

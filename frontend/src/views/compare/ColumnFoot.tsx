@@ -55,6 +55,7 @@ export function ColumnFoot({ column, bars, difference }: Props): JSX.Element {
 function columnStatus(report: Report, status: Status): Status {
   if (report.phase === "writing") return NO_STATUS;
   if (report.phase !== "finished") return status;
+  if (report.loop) return { ...status, text: `In circles from token ${report.loop.start + 1}` };
   return { ...status, text: report.finishReason === "length" ? "Reached its length" : "Came to its end" };
 }
 

@@ -84,5 +84,6 @@ function repeatsItself({ tree, shownReport }: App["writing"]): boolean {
 function mend({ catalog, writing }: App, remedy: Remedy): void {
   writing.settings.value = remedied(writing.settings.value, remedy);
   if (catalog.connection.value === "offline") catalog.connect();
+  else if (remedy.kind === "adjust") writing.again();
   else if (remedy.kind !== "reset") writing.generate();
 }

@@ -41,6 +41,16 @@ class ChosenTokenAnswer(TokenAnswer):
     )
 
 
+class LoopAnswer(Answer):
+    """That a text has come to repeat itself, and what helps."""
+
+    start: int = Field(description="How many tokens were written before the loop.")
+    period: int = Field(description="How many tokens are repeated.")
+    times: float = Field(description="How often they stand there.")
+    advice: str
+    settings: dict[str, Any] = Field(description="The advice as fields of the next request.")
+
+
 class SequenceAnswer(Answer):
     """One text, without the prompt."""
 
@@ -49,6 +59,11 @@ class SequenceAnswer(Answer):
     tokens: int
     score: float | None = Field(description="Length-normalised log-probability, from beams.")
     logprobs: list[ChosenTokenAnswer] | None
+    loop: LoopAnswer | None = Field(
+        None,
+        description="Where the text ends in a loop.",
+        exclude_if=lambda loop: loop is None,
+    )
 
 
 class StepAnswer(Answer):
@@ -117,13 +132,6 @@ class ErrorAnswer(Answer):
     """The error object, the same on every route."""
 
     error: ErrorDetail
-
-
-class CompareAnswer(Answer):
-    """One prompt's columns, in the order asked."""
-
-    prompt: str
-    columns: list[GenerateAnswer | ErrorAnswer]
 
 
 class GenerateTextAnswer(Answer):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -10,13 +10,17 @@ from starlette.responses import Response
 from penstock.api.disconnect import unless_disconnected
 from penstock.api.errors import error_body
 from penstock.api.json_body import JsonRoute
-from penstock.api.playground.answers import CompareAnswer, ErrorAnswer, GenerateAnswer
+from penstock.api.openai.asking import in_words_of
+from penstock.api.playground.answers import ErrorAnswer, GenerateAnswer
 from penstock.api.playground.asking import Asked, understand
+from penstock.api.playground.columns import columns_of
+from penstock.api.playground.compare_answers import ColumnMetrics, CompareAnswer
 from penstock.api.playground.generate import FAILURES, complete, events, start_admitted
+from penstock.api.playground.measuring import Measuring
 from penstock.api.playground.schemas import CompareBody, GenerationFields
 from penstock.api.services import Services, ServicesDep
 from penstock.api.sse import Event, EventStream
-from penstock.errors import PenstockError
+from penstock.errors import InvalidParameter, PenstockError
 from penstock.serving.router import Generation
 
 logger = logging.getLogger(__name__)
@@ -32,31 +36,54 @@ router = APIRouter(route_class=JsonRoute, tags=["generate"])
 async def compare(body: CompareBody, request: Request, services: ServicesDep) -> Response:
     """Continue one prompt in several ways; with `stream`, as events that name their column."""
     columns = columns_of(body)
+    measuring = _measuring(services, body, columns)
     ticket = services.admission.enter(sum(c.num_return_sequences or 1 for c in columns))
     if body.stream:
-        merged = ColumnStreams(services, body.prompt, columns, on_close=ticket.release)
+        merged = ColumnStreams(
+            services, body.prompt, columns, measuring=measuring, on_close=ticket.release
+        )
         return EventStream(merged.batches(), on_close=merged.close)
     try:
-        answers = await unless_disconnected(request, _complete_all(services, body.prompt, columns))
+        answering = _answer(services, body.prompt, columns, measuring)
+        answer = await unless_disconnected(request, answering)
     finally:
         ticket.release()
-    answer = CompareAnswer(prompt=body.prompt, columns=answers)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def columns_of(body: CompareBody) -> list[GenerationFields]:
-    """Each column's fields, completed by those given for all."""
-    shared = body.model_dump(include=set(GenerationFields.model_fields), exclude_none=True)
-    return [
-        GenerationFields.model_validate(shared | column.model_dump(exclude_none=True))
-        for column in body.columns
-    ]
+def _measuring(
+    services: Services, body: CompareBody, columns: Sequence[GenerationFields]
+) -> Measuring | None:
+    """Who measures the texts, if that is asked for. Raises where the judge is unknown."""
+    if not body.metrics:
+        if body.perplexity_model is not None:
+            raise InvalidParameter(
+                "perplexity_model is set and metrics is not.",
+                "Set metrics to true, or leave perplexity_model out.",
+                param="perplexity_model",
+            )
+        return None
+    judge = body.perplexity_model or columns[0].model or services.defaults.model
+    with in_words_of({"model": "perplexity_model"} if body.perplexity_model else {}):
+        judge = services.lifecycle.find(judge).id
+    ways = [column.model_copy(update={"seed": None}) for column in columns]
+    return Measuring(services, judge, [ways.index(way) for way in ways])
 
 
-async def _complete_all(
-    services: Services, prompt: str, columns: list[GenerationFields]
-) -> list[GenerateAnswer | ErrorAnswer]:
-    return await asyncio.gather(*(_complete(services, prompt, fields) for fields in columns))
+async def _answer(
+    services: Services,
+    prompt: str,
+    columns: Sequence[GenerationFields],
+    measuring: Measuring | None,
+) -> CompareAnswer:
+    completing = (_complete(services, prompt, fields) for fields in columns)
+    answers = await asyncio.gather(*completing)
+    if measuring is None:
+        return CompareAnswer(prompt=prompt, columns=answers)
+    figures: list[ColumnMetrics] = await asyncio.gather(
+        *(measuring.column(n, a) for n, a in enumerate(answers) if isinstance(a, GenerateAnswer))
+    )
+    return CompareAnswer(prompt=prompt, columns=answers, metrics=measuring.metrics(figures))
 
 
 async def _complete(
@@ -65,7 +92,7 @@ async def _complete(
     """One column's answer; what is wrong with it stays in it."""
     try:
         asked = understand(prompt, fields, services.defaults)
-        return await complete(asked, await start_admitted(services, asked))
+        return await complete(services, asked, await start_admitted(services, asked))
     except PenstockError as error:
         return ErrorAnswer.model_validate(error_body(error))
 
@@ -77,19 +104,21 @@ class ColumnStreams:
         self,
         services: Services,
         prompt: str,
-        columns: list[GenerationFields],
+        columns: Sequence[GenerationFields],
         *,
+        measuring: Measuring | None,
         on_close: Callable[[], None],
     ) -> None:
         self._on_close = on_close
         self._services = services
         self._prompt = prompt
         self._columns = columns
+        self._measuring = measuring
         self._queue: asyncio.Queue[list[Event] | None] = asyncio.Queue(maxsize=len(columns))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def batches(self) -> AsyncIterator[list[Event]]:
-        """Batches of events, each of one column."""
+        """Batches of events, each of one column; at the end the figures of all, if wanted."""
         self._tasks = [
             asyncio.create_task(self._follow(number, fields))
             for number, fields in enumerate(self._columns)
@@ -101,6 +130,10 @@ class ColumnStreams:
                 num_open -= 1
             else:
                 yield batch
+        if self._measuring is not None:
+            groups = [group.model_dump() for group in self._measuring.group_metrics()]
+            judge = self._measuring.judge
+            yield [{"event": "groups", "perplexity_model": judge, "groups": groups}]
 
     def close(self) -> None:
         """Give up what is unfinished; each column's request is cancelled."""
@@ -119,8 +152,13 @@ class ColumnStreams:
         await self._queue.put(None)
 
     async def _forward(self, number: int, asked: Asked, generation: Generation) -> None:
+        last: Event = {}
         try:
-            async for batch in events(asked, generation):
+            async for batch in events(self._services, asked, generation):
                 await self._queue.put([{**event, "column": number} for event in batch])
+                last = batch[-1]
         finally:
             generation.outputs.close()
+        if self._measuring is not None:
+            figures = await self._measuring.column(number, GenerateAnswer.model_validate(last))
+            await self._queue.put([{"event": "metrics", **figures.model_dump()}])

@@ -14,6 +14,7 @@ from penstock.api.playground.schemas import GenerateBody
 from penstock.api.services import Services, ServicesDep
 from penstock.api.sse import Event, EventStream
 from penstock.serving.router import Generation
+from penstock.types import RequestFinished
 
 router = APIRouter(route_class=JsonRoute, tags=["generate"])
 FAILURES: dict[int | str, dict[str, object]] = {
@@ -29,8 +30,8 @@ async def generate(body: GenerateBody, request: Request, services: ServicesDep) 
     asked = understand(body.prompt, body, services.defaults)
     generation = await unless_disconnected(request, open_generation(services, asked))
     if body.stream:
-        return EventStream(events(asked, generation), on_close=generation.outputs.close)
-    answer = await unless_disconnected(request, complete(asked, generation))
+        return EventStream(events(services, asked, generation), on_close=generation.outputs.close)
+    answer = await unless_disconnected(request, complete(services, asked, generation))
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
@@ -53,7 +54,7 @@ async def start_admitted(services: Services, asked: Asked) -> Generation:
     )
 
 
-async def complete(asked: Asked, generation: Generation) -> GenerateAnswer:
+async def complete(services: Services, asked: Asked, generation: Generation) -> GenerateAnswer:
     """The whole answer. Closes the outputs, so that being cancelled frees the engine."""
     presenter = Presenter(asked, generation)
     try:
@@ -61,12 +62,19 @@ async def complete(asked: Asked, generation: Generation) -> GenerateAnswer:
             presenter.event(output)
     finally:
         generation.outputs.close()
+    services.receipts.put(presenter.receipt)
     return presenter.answer()
 
 
-async def events(asked: Asked, generation: Generation) -> AsyncIterator[list[Event]]:
+async def events(
+    services: Services, asked: Asked, generation: Generation
+) -> AsyncIterator[list[Event]]:
     """Events as they come, all that has arrived at once."""
     presenter = Presenter(asked, generation)
     while not generation.outputs.is_read:
-        outputs = await generation.outputs.read()
-        yield [presenter.event(output) for output in outputs]
+        batch: list[Event] = []
+        for output in await generation.outputs.read():
+            batch.append(presenter.event(output))
+            if isinstance(output, RequestFinished):
+                services.receipts.put(presenter.receipt)
+        yield batch

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from penstock import __version__
 from penstock.api.playground import answers
+from penstock.api.playground.advice import loop_answer
 from penstock.api.playground.asking import Asked, reported_parameters
-from penstock.api.playground.receipts import receipt_of
+from penstock.api.receipts.receipt import Receipt, ReceiptMaker
+from penstock.evaluation.loops import find_loop
 from penstock.serving.models import ServedModel
 from penstock.serving.router import Generation
 from penstock.text.postprocess import AppliedStep, apply_steps
@@ -33,12 +34,14 @@ class Presenter:
         self._asked = asked
         self._model: ServedModel = generation.model
         self._rendered_prompt = generation.request.prompt
+        self._receipt = ReceiptMaker(generation.request, generation.model)
         self._started: RequestStarted | None = None
         self._finished: dict[int, SequenceFinished] = {}
         self._end: RequestFinished | None = None
 
     def event(self, output: EngineOutput) -> dict[str, Any]:
         """Take note of an output; the event that tells the client of it."""
+        self._receipt.take(output)
         match output:
             case RequestStarted():
                 self._started = output
@@ -54,7 +57,7 @@ class Presenter:
                 return _token_event(output)
             case SequenceFinished():
                 self._finished[output.index] = output
-                return _finish_event(output)
+                return self._finish_event(output)
             case RequestFinished():
                 self._end = output
                 if output.error is not None:
@@ -71,12 +74,17 @@ class Presenter:
             **self._heading(self._started),
             generated_text=steps[-1].after if steps else whole,
             prompt=self._asked.prompt,
-            sequences=[_sequence(s, reports=self._reports_tokens) for s in sequences],
+            sequences=[self._sequence(s) for s in sequences],
             postprocess=[_step(step) for step in steps],
             usage=_usage(self._end),
             timings=_timings(self._end),
-            receipt=self._receipt(self._started),
+            receipt=self.receipt.receipt,
         )
+
+    @property
+    def receipt(self) -> Receipt:
+        """What decided the texts, once the last output was seen."""
+        return self._receipt.receipt
 
     @property
     def _opening(self) -> str:
@@ -86,6 +94,35 @@ class Presenter:
     @property
     def _reports_tokens(self) -> bool:
         return self._asked.fields.logprobs is not None or self._asked.fields.trace is not None
+
+    def _finish_event(self, output: SequenceFinished) -> dict[str, Any]:
+        loop = self._loop(output)
+        event = {
+            "event": "finish",
+            "index": output.index,
+            "finish_reason": output.finish_reason.value,
+            "tokens": len(output.token_ids),
+            "score": output.score,
+            "text": output.text,
+        }
+        return event if loop is None else {**event, "loop": loop.model_dump()}
+
+    def _sequence(self, sequence: SequenceFinished) -> answers.SequenceAnswer:
+        logprobs = [_chosen(c) for c in sequence.logprobs] if self._reports_tokens else None
+        return answers.SequenceAnswer(
+            text=sequence.text,
+            finish_reason=sequence.finish_reason.value,
+            tokens=len(sequence.token_ids),
+            score=sequence.score,
+            logprobs=logprobs,
+            loop=self._loop(sequence),
+        )
+
+    def _loop(self, sequence: SequenceFinished) -> answers.LoopAnswer | None:
+        loop = find_loop(sequence.token_ids)
+        if loop is None:
+            return None
+        return loop_answer(loop, self._asked.strategy, self._asked.params)
 
     def _start_event(self, started: RequestStarted) -> dict[str, Any]:
         return {
@@ -114,23 +151,6 @@ class Presenter:
         whole = self._opening + sequences[0].text
         return list(apply_steps(self._asked.steps, whole, self._asked.prompt))
 
-    def _receipt(self, started: RequestStarted) -> str:
-        asked = self._asked
-        return receipt_of(
-            penstock=__version__,
-            model=self._model.id,
-            weights=self._model.weights_digest,
-            dtype=self._model.dtype,
-            prompt=self._rendered_prompt,
-            strategy=asked.strategy.id,
-            params=asked.params,
-            num_sequences=started.num_sequences,
-            max_new_tokens=started.max_new_tokens,
-            min_new_tokens=asked.fields.min_new_tokens or 0,
-            stop=asked.fields.stop or [],
-            seed=started.seed,
-        )
-
 
 def _token_event(output: TokensAdded) -> dict[str, Any]:
     event: dict[str, Any] = {
@@ -142,27 +162,6 @@ def _token_event(output: TokensAdded) -> dict[str, Any]:
     if output.logprobs:
         event["logprobs"] = [_chosen(c).model_dump() for c in output.logprobs]
     return event
-
-
-def _finish_event(output: SequenceFinished) -> dict[str, Any]:
-    return {
-        "event": "finish",
-        "index": output.index,
-        "finish_reason": output.finish_reason.value,
-        "tokens": len(output.token_ids),
-        "score": output.score,
-        "text": output.text,
-    }
-
-
-def _sequence(sequence: SequenceFinished, *, reports: bool) -> answers.SequenceAnswer:
-    return answers.SequenceAnswer(
-        text=sequence.text,
-        finish_reason=sequence.finish_reason.value,
-        tokens=len(sequence.token_ids),
-        score=sequence.score,
-        logprobs=[_chosen(c) for c in sequence.logprobs] if reports else None,
-    )
 
 
 def _chosen(logprob: ChosenLogprob) -> answers.ChosenTokenAnswer:

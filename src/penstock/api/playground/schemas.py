@@ -16,6 +16,9 @@ from penstock.types import LONGEST, MAX_SEED, NEUTRAL
 MAX_EXAMPLES = 64
 MAX_STEPS = 16
 MAX_COLUMNS = 8
+MAX_RUNS = 64
+MAX_SEEDS = 32
+MAX_NAMES = 16
 KEEP_ALIVE = Field(
     None,
     description="How long the model stays loaded without a request: seconds, `10m`, `2h`, 0 to "
@@ -132,7 +135,28 @@ class CompareBody(GenerationFields, Prompted):
     )
 
     columns: list[GenerationFields] = Field(
-        min_length=1, max_length=MAX_COLUMNS, description="What differs, column by column."
+        [GenerationFields()],
+        min_length=1,
+        max_length=MAX_COLUMNS,
+        description="What differs, column by column.",
+    )
+    strategies: list[Name] | None = Field(
+        None, min_length=1, max_length=MAX_NAMES, description="Each column with each of these."
+    )
+    models: list[Name] | None = Field(
+        None, min_length=1, max_length=MAX_NAMES, description="Each column with each of these."
+    )
+    seeds: list[Annotated[int, Field(ge=0, le=MAX_SEED)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_SEEDS,
+        description=f"Each column with each of these. In all there may be {MAX_RUNS} columns.",
+    )
+    metrics: bool = Field(False, description="Measure every text: see `metrics` in the answer.")
+    perplexity_model: Name | None = Field(
+        None,
+        description="The model that tells how expected each text is; else the first column's. "
+        "Needs `metrics`.",
     )
 
 

@@ -64,6 +64,6 @@ async def _ask(
     fields = GenerationFields.model_validate({**shared, "model": name})
     try:
         asked = understand(body.prompt, fields, services.defaults)
-        return await complete(asked, await open_generation(services, asked))
+        return await complete(services, asked, await open_generation(services, asked))
     except PenstockError as error:
         return error

@@ -1,0 +1,1 @@
+"""What can be measured of texts. Pure functions; knows no models."""
