@@ -49,6 +49,11 @@ class SequenceAnswer(Answer):
     tokens: int
     score: float | None = Field(description="Length-normalised log-probability, from beams.")
     logprobs: list[ChosenTokenAnswer] | None
+    missing_words: list[int] = Field(
+        [],
+        description="Places in `force_words`, from 0, of the words that are not in the text.",
+        exclude_if=lambda places: not places,
+    )
 
 
 class StepAnswer(Answer):

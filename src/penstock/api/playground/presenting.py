@@ -145,7 +145,7 @@ def _token_event(output: TokensAdded) -> dict[str, Any]:
 
 
 def _finish_event(output: SequenceFinished) -> dict[str, Any]:
-    return {
+    event = {
         "event": "finish",
         "index": output.index,
         "finish_reason": output.finish_reason.value,
@@ -153,6 +153,7 @@ def _finish_event(output: SequenceFinished) -> dict[str, Any]:
         "score": output.score,
         "text": output.text,
     }
+    return event | missing_words(output)
 
 
 def _sequence(sequence: SequenceFinished, *, reports: bool) -> answers.SequenceAnswer:
@@ -162,7 +163,13 @@ def _sequence(sequence: SequenceFinished, *, reports: bool) -> answers.SequenceA
         tokens=len(sequence.token_ids),
         score=sequence.score,
         logprobs=[_chosen(c) for c in sequence.logprobs] if reports else None,
+        missing_words=list(sequence.missing_words),
     )
+
+
+def missing_words(sequence: SequenceFinished) -> dict[str, Any]:
+    """The forced words that a text lacks, by their places; nothing where it lacks none."""
+    return {"missing_words": list(sequence.missing_words)} if sequence.missing_words else {}
 
 
 def _chosen(logprob: ChosenLogprob) -> answers.ChosenTokenAnswer:
