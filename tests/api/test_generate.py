@@ -257,22 +257,6 @@ def test_beams_carry_their_score(client: TestClient) -> None:
     assert [sequence["score"] for sequence in answer["sequences"]] == [-0.5, -0.5]
 
 
-def test_words_that_a_text_lacks_are_told_in_the_answer_and_in_the_stream(
-    client: TestClient,
-) -> None:
-    fields = {
-        "strategy": "constrained_beam_search",
-        "force_words": ["there", ["dragon", "worm"], [4, 5]],
-        "max_new_tokens": 2,
-    }
-
-    (sequence,) = generate(client, **fields)["sequences"]
-    events = stream(client, **fields)[:-1]
-
-    assert sequence["missing_words"] == [1, 2]
-    assert [e["missing_words"] for e in events if e["event"] == "finish"] == [[1, 2]]
-
-
 @pytest.mark.parametrize(
     "prompt", ["🦀 naïve ﷽", "e\u0301\u0302" * 50, "\u202eright to left", "\ufeffx"]
 )

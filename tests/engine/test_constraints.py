@@ -36,7 +36,15 @@ STRATEGIES: list[dict[str, Any]] = [
     {"strategy": "sampling", "top_p": 0.5},
     {"strategy": "top_k", "top_k": 3},
     {"strategy": "beam_search", "num_beams": 3},
-]
+    {"strategy": "beam_sampling", "num_beams": 3, "temperature": 1.3, "top_k": 1},
+    {"strategy": "diverse_beam_search", "num_beams": 4, "num_beam_groups": 3,
+     "diversity_penalty": 2.0},
+    {"strategy": "constrained_beam_search", "num_beams": 3, "force_words": (("9",), ("q",))},
+    {"strategy": "best_of_n", "num_candidates": 3},
+    {"strategy": "contrastive_search", "top_k": 4, "penalty_alpha": 0.5},
+    {"strategy": "prompt_lookup", "prompt_lookup_num_tokens": 4},
+]  # fmt: skip
+BEAMS = [how for how in STRATEGIES if "num_beams" in how]
 
 
 def ask(name: str = "r", **fields: Any) -> GenerationRequest:

@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
 from penstock.api.openai.presenting import usage
-from penstock.api.playground.presenting import missing_words
 from penstock.text.call_reader import Argued, Called, CallReader, Piece, Said
 from penstock.types import (
     EngineOutput,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
 from penstock.api.openai.presenting import usage
-from penstock.api.playground.presenting import missing_words
 from penstock.types import (
     ChosenLogprob,
     EngineOutput,

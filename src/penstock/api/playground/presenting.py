@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from penstock import __version__
+from penstock.api.missing_words import missing_words
 from penstock.api.playground import answers
 from penstock.api.playground.asking import Asked, reported_parameters
 from penstock.api.playground.receipts import receipt_of
@@ -165,11 +166,6 @@ def _sequence(sequence: SequenceFinished, *, reports: bool) -> answers.SequenceA
         logprobs=[_chosen(c) for c in sequence.logprobs] if reports else None,
         missing_words=list(sequence.missing_words),
     )
-
-
-def missing_words(sequence: SequenceFinished) -> dict[str, Any]:
-    """The forced words that a text lacks, by their places; nothing where it lacks none."""
-    return {"missing_words": list(sequence.missing_words)} if sequence.missing_words else {}
 
 
 def _chosen(logprob: ChosenLogprob) -> answers.ChosenTokenAnswer:
