@@ -54,9 +54,8 @@ def _bank(words: Words, text: Text) -> int:
     text = text[:-1] if text[-1:] == (EOS,) else text
     missing = [way for i in _missing(words, text) for way in words[i]]
     longest = max(len(way) for ways in words for way in ways)
-    left = [len(way) - n for way in missing if (n := _size_begun(way, text))]
     num_there = len(words) - len(_missing(words, text))
-    return num_there * longest + (longest - min(left) if left else 0)
+    return num_there * longest + max((_size_begun(way, text) for way in missing), default=0)
 
 
 def _wanted(words: Words, text: Text) -> set[int]:
@@ -161,7 +160,7 @@ def test_every_text_has_every_word_that_the_length_suffices_for(
     words: Words, num_beams: int, seed: int, is_t5: bool, ends: float
 ) -> None:
     model = tiny_t5(seed).model if is_t5 else tiny_model(seed).model
-    enough = sum(max(map(len, ways)) for ways in words)
+    enough = len(words) * max(len(way) for ways in words for way in ways)
     request = ask(
         words,
         num_beams=num_beams,
@@ -270,9 +269,9 @@ FORCED = ForcedWords((((A, B, C), (A, D)), ((B,),), ((A, A, B),)))
     ("text", "missing", "progress", "next_tokens"),
     [
         ((), (0, 1, 2), 0, (A, B)),
-        ((A,), (0, 1, 2), 3 - 1, (B, D, A)),  # one token more and (A, D) is there
-        ((A, A), (0, 1, 2), 3 - 1, (B, D)),
-        ((A, A, B), (0,), 6 + 3 - 1, (C,)),  # and it has begun (A, B, C)
+        ((A,), (0, 1, 2), 1, (B, D, A)),
+        ((A, A), (0, 1, 2), 2, (B, D)),  # of the last word two, of the first one
+        ((A, A, B), (0,), 6 + 2, (C,)),  # and it has begun (A, B, C)
         ((A, A, B, C), (), 9, ()),
         ((A, D), (1, 2), 3, (B, A)),
         ((A, D, B, D), (2,), 6, (A,)),

@@ -86,9 +86,9 @@ class ConstrainedBeamSearch(BeamSearch):
 
     Beside the best extensions of all beams, each beam is extended by its own best and by whatever
     brings it on with its words (Hokamp and Liu 2017, Post and Vilar 2018). So the furthest beam
-    comes on with every step, and no word is missing for which the length suffices and which the
-    other settings allow. Unlike in transformers, words may overlap, one already begun may be begun
-    anew, and words of the prompt do not count.
+    comes on with every step: after as many tokens as there are words, times those of the longest,
+    it has them all, as far as the other settings allow them. Unlike in transformers, words may
+    overlap, one already begun may be begun anew, and words of the prompt do not count.
     """
 
     id: ClassVar[str] = "constrained_beam_search"

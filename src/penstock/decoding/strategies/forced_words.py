@@ -35,12 +35,11 @@ class ForcedWords:
     def progress(self, missing: TokenIds, text: TokenIds) -> int:
         """More with every token that brings the text on, and with every word most of all.
 
-        As transformers' `ConstraintListState.get_bank` reckons it.
+        Every word that is there counts as the longest, then what is begun of another, at best.
         """
         longest = max((len(word) for words in self.words for word in words), default=0)
-        begun = [len(word) - size for word, size in self._matches(missing, text) if size]
-        num_there = len(self.words) - len(missing)
-        return num_there * longest + (longest - min(begun) if begun else 0)
+        most_begun = max((size for _, size in self._matches(missing, text)), default=0)
+        return (len(self.words) - len(missing)) * longest + most_begun
 
     def _matches(self, missing: TokenIds, text: TokenIds) -> Iterator[tuple[TokenIds, int]]:
         """Every way to have a missing word, and how many of its first tokens end the text."""
