@@ -135,10 +135,16 @@ class FakeEngine:
                 token_ids=_ids(words),
                 score=-0.5 if request.strategy == "beam_search" else None,
                 logprobs=_logprobs(request, words),
+                missing_words=_missing(request, "".join(words)),
             )
             for index, words in enumerate(running.words)
         ]
         return [*finished, _finished(running)]
+
+
+def _missing(request: GenerationRequest, text: str) -> tuple[int, ...]:
+    ways_of = enumerate(request.params.force_words)
+    return tuple(i for i, ways in ways_of if not any(str(way) in text for way in ways))
 
 
 def _ids(words: list[str]) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ MAX_STOP_STRINGS = 4
 MAX_TEMPLATE_STOPS = 2  # that a chat template adds to those of a request
 MAX_STOP_LENGTH = 128
 MAX_LOGPROBS = 100
+MAX_ALTERNATIVES = 16  # of a forced word
 MAX_BIAS = 100.0  # as far as OpenAI goes: it all but forbids or forces a token
 
 
@@ -28,6 +29,12 @@ class FinishReason(StrEnum):
 
 
 Word = str | tuple[int, ...]  # a piece of text, or the token ids it stands for
+
+
+def token_ids_of(word: Word) -> tuple[int, ...]:
+    """The token ids of a word in a request that was prepared."""
+    assert not isinstance(word, str), "words are token ids since the request was prepared"
+    return word
 
 
 def _number(neutral: Any, low: float, high: float) -> Any:
@@ -107,6 +114,7 @@ class DecodingParams:
     early_stopping: bool = False
     num_beam_groups: int = _number(1, 1, 10)
     diversity_penalty: float = _number(0.0, 0, 100)
+    force_words: tuple[tuple[Word, ...], ...] = _several(32)  # each with its alternatives
     num_candidates: int = _number(1, 1, 16)
     penalty_alpha: float = _number(0.0, 0, 1)
     # several tokens at once
@@ -122,6 +130,8 @@ class DecodingParams:
         for name, longest in LONGEST.items():
             check_length(name, getattr(self, name) or "", longest)
         check_length("choice", "".join(self.choice), LONGEST["grammar"])
+        for alternatives in self.force_words:
+            check_count("force_words", alternatives, MAX_ALTERNATIVES)
         for name in ("logit_bias", "sequence_bias"):
             for _, bias in getattr(self, name):
                 check_range(name, bias, -MAX_BIAS, MAX_BIAS)
@@ -318,6 +328,7 @@ class SequenceFinished:
     logprobs: tuple[ChosenLogprob, ...] = ()
     ending: ChosenLogprob | None = None  # the choice of the token that ended the text
     stop_string: str | None = None  # that the text ended just before
+    missing_words: tuple[int, ...] = ()  # places in `force_words` of those that are not in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,4 +56,28 @@ def test_it_ends_at_the_first_token_that_completes_a_stop_string(
 
 def _count(text: bytes, stop: str) -> int:
     """Occurrences of `stop`, overlapping ones too."""
-    return sum(text.startswith(stop.encode(), i) for i in range(len(text)))
+    return len(_places(text, stop.encode()))
+
+
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=12),
+    st.lists(st.text("abé", min_size=1, max_size=5), min_size=1, max_size=3),
+)
+def test_what_is_shown_is_what_lies_wholly_before_the_cut(
+    token_ids: list[int], stop: list[str]
+) -> None:
+    stopping = _stopping(*stop)
+    ends = (i for i in range(1, len(token_ids) + 1) if stopping.reason(token_ids[:i]) is not None)
+    token_ids = token_ids[: next(ends, 0)] or [*token_ids, 0]
+    written = b"".join(TOKENS[t] for t in token_ids)
+    found = [(i + len(s), i) for s in map(str.encode, stop) for i in _places(written, s)]
+    _, cut = min(found, default=(0, len(written)))
+
+    num_shown = stopping.num_shown(token_ids)
+
+    assert len(b"".join(TOKENS[t] for t in token_ids[:num_shown])) <= cut
+    assert token_ids[-1] == 0 or len(b"".join(TOKENS[t] for t in token_ids[: num_shown + 1])) > cut
+
+
+def _places(text: bytes, stop: bytes) -> list[int]:
+    return [i for i in range(len(text)) if text.startswith(stop, i)]

@@ -15,10 +15,12 @@ from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
 from penstock.errors import InvalidParameter
+from penstock.model.loading import LoadedModel
 from penstock.types import DecodingParams, FinishReason, GenerationRequest
 from tests.decoding.schemas import make_schema
 from tests.engine.driving import Result, run_all, run_alone
 from tests.tiny_gpt2 import EOS, VOCAB_SIZE, tiny_model
+from tests.tiny_t5 import tiny_t5
 
 TINY = tiny_model(3, context_length=512)
 SCHEMA = {
@@ -36,7 +38,15 @@ STRATEGIES: list[dict[str, Any]] = [
     {"strategy": "sampling", "top_p": 0.5},
     {"strategy": "top_k", "top_k": 3},
     {"strategy": "beam_search", "num_beams": 3},
-]
+    {"strategy": "beam_sampling", "num_beams": 3, "temperature": 1.3, "top_k": 1},
+    {"strategy": "diverse_beam_search", "num_beams": 4, "num_beam_groups": 3,
+     "diversity_penalty": 2.0},
+    {"strategy": "constrained_beam_search", "num_beams": 3, "force_words": (("9",), ("q",))},
+    {"strategy": "best_of_n", "num_candidates": 3},
+    {"strategy": "contrastive_search", "top_k": 4, "penalty_alpha": 0.5},
+    {"strategy": "prompt_lookup", "prompt_lookup_num_tokens": 4},
+]  # fmt: skip
+BEAMS = [how for how in STRATEGIES if "num_beams" in how]
 
 
 def ask(name: str = "r", **fields: Any) -> GenerationRequest:
@@ -145,6 +155,56 @@ def test_beams_are_those_of_transformers_kept_to_the_same_tokens(num_beams: int)
     assert ours.token_ids[0] == reference[: reference.index(EOS) + 1]
 
 
+FORMS: dict[str, dict[str, Any]] = {
+    "json_schema": {"json_schema": json.dumps(SCHEMA)},
+    "regex": {"regex": "([ab]{2,4}|c+d){1,3}e"},
+    "choice": {"choice": ("yes", "yesterday", "no", "nobody knows")},
+    "grammar": {"grammar": 'start: "(" inner ")" | "[" inner "]"\ninner: "x" | "(" "yy" ")"'},
+}
+
+
+def _has_form(name: str, text: str) -> bool:
+    if name == "json_schema":
+        jsonschema.validate(json.loads(text), SCHEMA)
+        return True
+    if name == "choice":
+        return text in FORMS[name]["choice"]
+    pattern = FORMS[name].get("regex", r"\((x|\(yy\))\)|\[(x|\(yy\))\]")
+    return re.fullmatch(pattern, text) is not None
+
+
+@pytest.mark.parametrize("model", [TINY.model, tiny_t5(3).model], ids=["gpt2", "t5"])
+@pytest.mark.parametrize("how", BEAMS, ids=lambda how: how["strategy"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_beam_that_is_returned_has_the_form(
+    model: LoadedModel, how: dict[str, Any], form: str
+) -> None:
+    num_texts = how["num_beams"]
+    requests = [
+        ask(str(seed), seed=seed, num_sequences=num_texts, max_new_tokens=60, **FORMS[form], **how)
+        for seed in range(4)
+    ]
+
+    for result in run_all(model, requests, arrive_every=3):
+        assert len(result.sequences) == num_texts
+        for index, sequence in result.sequences.items():
+            assert "".join(piece.text for piece in result.pieces[index]) == sequence.text
+            if sequence.finish_reason is FinishReason.STOP:
+                assert _has_form(form, sequence.text), sequence.text
+        assert result.sequences[0].finish_reason is FinishReason.STOP
+
+
+def test_words_are_forced_inside_a_form() -> None:
+    """The form leaves room for the word, and the search finds the way through it."""
+    result = write(
+        strategy="constrained_beam_search", num_beams=4, max_new_tokens=60,
+        regex='\\{"name": "[a-z ]{3,20}", "age": [0-9]{1,2}\\}', force_words=(("dragon",), ("42",)),
+    )  # fmt: skip
+
+    value = json.loads(result.texts[0])
+    assert "dragon" in value["name"] and value["age"] == 42
+
+
 def test_beams_find_the_likeliest_of_all_choices() -> None:
     choice = ("a", "b", "c", "d")
 
@@ -176,7 +236,7 @@ def test_more_texts_than_a_choice_allows_repeat_it() -> None:
     ],
     ids=lambda against: next(iter(against)),
 )
-@pytest.mark.parametrize("strategy", ["sampling", "greedy", "beam_search"])
+@pytest.mark.parametrize("strategy", ["sampling", "greedy", *(how["strategy"] for how in BEAMS)])
 def test_a_form_wins_over_what_would_break_it(strategy: str, against: dict[str, Any]) -> None:
     result = write(strategy=strategy, choice=("yes", "no"), **against)
 

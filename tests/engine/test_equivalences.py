@@ -43,6 +43,7 @@ decoding_params = st.builds(
     penalty_alpha=st.sampled_from([0.0, 0.3, 0.6, 1.0]),
     num_beam_groups=st.integers(1, 5),
     num_candidates=st.integers(1, 4),
+    force_words=st.sampled_from([(), ((("e"),),), (((8, 9, 10),), ("he", (12,)), ("o",))]),
     repetition_penalty=st.sampled_from([1.0, 1.3]),
     no_repeat_ngram_size=st.sampled_from([0, 2, 3]),
     frequency_penalty=st.sampled_from([0.0, 0.0, 0.7]),

@@ -87,10 +87,27 @@ def _argmax(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
 def _top(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     """Penalties work on log-probabilities here, as they do in transformers' beam search."""
     scores = process(logits.log_softmax(dim=-1), [q.row for q in questions], PENALTIES)
-    counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Top)]
+    needs = [q.need for q in questions if isinstance(q.need, Top)]
+    counts = [min(need.count, scores.shape[-1]) for need in needs]
     values, token_ids = greatest(scores, max(counts))
     rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
-    return [Answer(tuple(ids[:n]), tuple(logprobs[:n])) for ids, logprobs, n in rows]
+    best = [Answer(tuple(ids[:n]), tuple(logprobs[:n])) for ids, logprobs, n in rows]
+    return _with_named(best, scores, [need.named for need in needs])
+
+
+def _with_named(
+    answers: list[Answer], scores: Tensor, named: Sequence[tuple[int, ...]]
+) -> list[Answer]:
+    """Each answer with the tokens that its row names after its own."""
+    most = max(map(len, named))
+    if not most:
+        return answers
+    padded = torch.tensor([[*ids, *[0] * (most - len(ids))] for ids in named], device=scores.device)
+    rows = zip(answers, named, scores.gather(1, padded).tolist(), strict=True)
+    return [
+        Answer(a.token_ids + ids, a.logprobs + tuple(logprobs[: len(ids)]))
+        for a, ids, logprobs in rows
+    ]
 
 
 def _probe(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:

@@ -134,6 +134,7 @@ class ReturnedSequence:
             logprobs=self.logprobs.along(finish.token_ids),
             ending=self.logprobs.after(finish.token_ids) if is_stopped else None,
             stop_string=self.cutter.matched,
+            missing_words=finish.missing_words,
         )
         return [last, finished] if last.text or last.token_ids else [finished]
 

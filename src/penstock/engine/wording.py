@@ -22,6 +22,7 @@ def in_token_ids(params: DecodingParams, model: LoadedModel) -> DecodingParams:
         sequence_bias=tuple(
             (_as_is("sequence_bias", word, tokenizer), bias) for word, bias in params.sequence_bias
         ),
+        force_words=tuple(_alternatives(words, tokenizer) for words in params.force_words),
         dry_sequence_breakers=tuple(_ends(params.dry_sequence_breakers, tokenizer)),
     )
     for name, token_ids in _token_ids(resolved):
@@ -47,6 +48,16 @@ def _each(name: str, words: Iterable[Word], tokenizer: Tokenizer) -> Iterator[To
             yield _as_is(name, " " + word, tokenizer)
 
 
+def _alternatives(words: Iterable[Word], tokenizer: Tokenizer) -> tuple[TokenIds, ...]:
+    """All token ids that stand for one forced word, each once."""
+    found = tuple(dict.fromkeys(_each("force_words", words, tokenizer)))
+    if not found:
+        raise InvalidParameter(
+            "force_words has an entry without words.", "Remove it.", param="force_words"
+        )
+    return found
+
+
 def _ends(words: Iterable[Word], tokenizer: Tokenizer) -> Iterator[TokenIds]:
     """The token that each word ends with inside a text."""
     for word in words:
@@ -60,6 +71,7 @@ def _token_ids(params: DecodingParams) -> Iterator[tuple[str, Iterable[int]]]:
     yield "sequence_bias", (token_id for word, _ in params.sequence_bias for token_id in _ids(word))
     for name in ("bad_words", "dry_sequence_breakers"):
         yield name, (token_id for word in getattr(params, name) for token_id in _ids(word))
+    yield "force_words", (i for words in params.force_words for word in words for i in _ids(word))
     for name in ("suppress_tokens", "begin_suppress_tokens"):
         yield name, getattr(params, name)
     for name in ("forced_bos_token_id", "forced_eos_token_id"):

@@ -223,6 +223,21 @@ def test_obfuscated_chunks_are_of_few_sizes(client: openai.OpenAI) -> None:
     assert len(sizes(stream_options={"include_obfuscation": True})) <= 2 < len(sizes())
 
 
+@pytest.mark.parametrize("is_chat", [False, True])
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_forced_word_that_does_not_fit_is_told(
+    client: openai.OpenAI, is_chat: bool, streams: bool
+) -> None:
+    create = client.chat.completions.create if is_chat else client.completions.create
+    asked = {"messages": [{"role": "user", "content": "Hi"}]} if is_chat else {"prompt": PROMPT}
+    body = {"strategy": "constrained_beam_search", "force_words": ["dragon", "incomprehensible"]}
+
+    answer: Any = create(model=MODEL, max_tokens=2, stream=streams, extra_body=body, **asked)
+
+    *_, last = answer if streams else [answer]
+    assert last.choices[0].missing_words == [1]
+
+
 def test_a_bias_forbids_and_forces(client: openai.OpenAI) -> None:
     (free,) = complete(client, temperature=0, max_tokens=1, logprobs=1).choices
     tokens = client.post("/../tokenize", body={"prompt": free.text}, cast_to=dict[str, Any])[

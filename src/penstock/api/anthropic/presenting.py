@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+from penstock.api.missing_words import missing_words
 from penstock.types import (
     EngineOutput,
     FinishReason,
@@ -66,6 +67,7 @@ class MessagePresenter:
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": sequence},
             "usage": self._usage(),
+            **self._missing_words(),
         }
 
     def _stop(self) -> tuple[str, str | None]:
@@ -89,7 +91,11 @@ class MessagePresenter:
             "stop_reason": reason,
             "stop_sequence": sequence,
             "usage": self._usage(),
+            **self._missing_words(),
         }
+
+    def _missing_words(self) -> dict[str, Any]:
+        return {} if self._sequence is None else missing_words(self._sequence)
 
     def _usage(self) -> dict[str, int]:
         return {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
 from penstock.types import EngineOutput, RequestFinished, SequenceFinished, TokensAdded
@@ -89,6 +90,7 @@ class OllamaPresenter:
             **self._say(text),
             "done": True,
             "done_reason": self._sequence.finish_reason.value,
+            **missing_words(self._sequence),
             **self._clock.durations(),
             "prompt_eval_count": self._end.num_prompt_tokens,
             "prompt_eval_duration": nanoseconds(timings.prompt_seconds),

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
 from penstock.api.openai.presenting import usage
@@ -68,7 +69,7 @@ class ChatPresenter:
         has_calls = reader is not None and reader.num_calls > 0
         chunks = [_chunk(output.index, _delta(piece), None) for piece in rest]
         last = _chunk(output.index, {}, None)
-        return [*chunks, {**last, "finish_reason": _reason(output, has_calls=has_calls)}]
+        return [*chunks, last | _end(output, has_calls=has_calls)]
 
     def _choice(self, sequence: SequenceFinished) -> dict[str, Any]:
         placed = LogprobTrack().push(sequence.text, sequence.logprobs)
@@ -91,7 +92,7 @@ class ChatPresenter:
             "index": sequence.index,
             "message": message,
             "logprobs": self._logprobs(placed),
-            "finish_reason": _reason(sequence, has_calls=bool(calls)),
+            **_end(sequence, has_calls=bool(calls)),
         }
 
     def _pieces(self, index: int, text: str) -> Sequence[Piece]:
@@ -106,9 +107,10 @@ class ChatPresenter:
         return self._tracks.setdefault(index, LogprobTrack())
 
 
-def _reason(sequence: SequenceFinished, *, has_calls: bool) -> str:
+def _end(sequence: SequenceFinished, *, has_calls: bool) -> dict[str, Any]:
     is_complete = sequence.finish_reason is FinishReason.STOP
-    return "tool_calls" if has_calls and is_complete else sequence.finish_reason.value
+    reason = "tool_calls" if has_calls and is_complete else sequence.finish_reason.value
+    return {"finish_reason": reason, **missing_words(sequence)}
 
 
 def _calls(pieces: Iterable[Piece]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
 from penstock.api.openai.presenting import usage
@@ -60,7 +61,7 @@ class CompletionPresenter:
                 placed = [*track.push("", _ending(output)), *track.finish()]
                 logprobs = self._logprobs(number, placed) if placed else None
                 chunk = self._chunk(number, output.index, "", logprobs)
-                return [{**chunk, "finish_reason": output.finish_reason.value}]
+                return [chunk | _end(output)]
             case RequestFinished():
                 self._ends.append(output)
         return []
@@ -89,7 +90,7 @@ class CompletionPresenter:
             logprobs = shown.joined(self._prompt_logprobs.get(number), logprobs)
         text = self._form.prompts[number] + sequence.text
         choice = self._chunk(number, index, text, logprobs)
-        return {**choice, "finish_reason": sequence.finish_reason.value}
+        return choice | _end(sequence)
 
     def _echo(self, number: int, logprobs: dict[str, Any] | None) -> list[dict[str, Any]]:
         prompt = self._form.prompts[number]
@@ -116,6 +117,10 @@ class CompletionPresenter:
 
     def _track(self, number: int, index: int) -> LogprobTrack:
         return self._tracks.setdefault((number, index), LogprobTrack())
+
+
+def _end(sequence: SequenceFinished) -> dict[str, Any]:
+    return {"finish_reason": sequence.finish_reason.value, **missing_words(sequence)}
 
 
 def _ending(sequence: SequenceFinished) -> tuple[ChosenLogprob, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
 from penstock.types import (
@@ -120,6 +121,7 @@ class ResponsePresenter:
             "text": self._sequence.text,
             "annotations": [],
             "logprobs": self._logprobs(placed),
+            **missing_words(self._sequence),
         }
 
     def _item(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:

@@ -64,6 +64,11 @@ class SequenceAnswer(Answer):
         description="Where the text ends in a loop.",
         exclude_if=lambda loop: loop is None,
     )
+    missing_words: list[int] = Field(
+        [],
+        description="Places in `force_words`, from 0, of the words that are not in the text.",
+        exclude_if=lambda places: not places,
+    )
 
 
 class StepAnswer(Answer):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from penstock.api.missing_words import missing_words
 from penstock.api.playground import answers
 from penstock.api.playground.advice import loop_answer
 from penstock.api.playground.asking import Asked, reported_parameters
@@ -105,7 +106,8 @@ class Presenter:
             "score": output.score,
             "text": output.text,
         }
-        return event if loop is None else {**event, "loop": loop.model_dump()}
+        told = {} if loop is None else {"loop": loop.model_dump()}
+        return event | told | missing_words(output)
 
     def _sequence(self, sequence: SequenceFinished) -> answers.SequenceAnswer:
         logprobs = [_chosen(c) for c in sequence.logprobs] if self._reports_tokens else None
@@ -116,6 +118,7 @@ class Presenter:
             score=sequence.score,
             logprobs=logprobs,
             loop=self._loop(sequence),
+            missing_words=list(sequence.missing_words),
         )
 
     def _loop(self, sequence: SequenceFinished) -> answers.LoopAnswer | None:

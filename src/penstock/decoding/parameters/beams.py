@@ -39,6 +39,15 @@ NUM_BEAM_GROUPS = decoding(
     step=1,
     group="main",
 )
+FORCE_WORDS = decoding(
+    "force_words",
+    label="Forced words",
+    description="Words that the text must contain, alone or after a space; of a list of words "
+    "one is enough.",
+    effect="Add each word that may not be missing. The answer names any for which the length did "
+    "not suffice.",
+    group="main",
+)
 DIVERSITY_PENALTY = decoding(
     "diversity_penalty",
     label="Diversity",

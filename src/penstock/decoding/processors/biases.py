@@ -7,7 +7,7 @@ from torch import Tensor
 
 from penstock.decoding.processors.interface import LogitsProcessor, Row
 from penstock.decoding.processors.scatter import add, forbid
-from penstock.types import Word
+from penstock.types import token_ids_of
 
 TokenIds = tuple[int, ...]
 
@@ -66,7 +66,7 @@ class BeginSuppressTokens(LogitsProcessor):
 def _biases(row: Row) -> Mapping[int, float]:
     biases: dict[int, float] = defaultdict(float)
     for word, bias in row.params.sequence_bias:
-        token_ids = _in_token_ids(word)
+        token_ids = token_ids_of(word)
         if _is_begun(token_ids, row.token_ids):
             biases[token_ids[-1]] += bias
     return biases
@@ -74,7 +74,7 @@ def _biases(row: Row) -> Mapping[int, float]:
 
 def _forbidden(row: Row) -> Collection[int]:
     ends = {(token_id,) for token_id in row.eos_token_ids}
-    words: Iterable[TokenIds] = map(_in_token_ids, row.params.bad_words)
+    words: Iterable[TokenIds] = map(token_ids_of, row.params.bad_words)
     return {w[-1] for w in words if w not in ends and _is_begun(w, row.token_ids)}
 
 
@@ -82,8 +82,3 @@ def _is_begun(word: TokenIds, token_ids: Sequence[int]) -> bool:
     """Whether all of the word but its last token stands at the end."""
     start = len(token_ids) - len(word) + 1
     return start >= 0 and tuple(token_ids[start:]) == word[:-1]
-
-
-def _in_token_ids(word: Word) -> TokenIds:
-    assert not isinstance(word, str), "words are token ids since the request was prepared"
-    return word

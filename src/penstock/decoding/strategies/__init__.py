@@ -6,6 +6,7 @@ from penstock.decoding.parameters import Parameter
 from penstock.decoding.strategies.beam_sampling import BeamSampling
 from penstock.decoding.strategies.beam_search import BeamSearch
 from penstock.decoding.strategies.best_of_n import BestOfN
+from penstock.decoding.strategies.constrained_beam_search import ConstrainedBeamSearch
 from penstock.decoding.strategies.contrastive_search import ContrastiveSearch
 from penstock.decoding.strategies.diverse_beam_search import DiverseBeamSearch
 from penstock.decoding.strategies.greedy import Greedy
@@ -23,6 +24,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         BeamSearch,
         BeamSampling,
         DiverseBeamSearch,
+        ConstrainedBeamSearch,
         BestOfN,
         PromptLookup,
         ContrastiveSearch,

@@ -49,6 +49,12 @@ class Hypothesis:
     token_ids: TokenIds
     score: float
     reason: FinishReason
+    missing_words: tuple[int, ...] = ()  # places in `force_words` of those that are not in it
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The least is the best: no score makes up for a word that had to be there."""
+        return len(self.missing_words), -self.score
 
 
 class BeamGroup:
@@ -69,36 +75,42 @@ class BeamGroup:
 
     def choose(self, extensions: Iterable[Candidate]) -> list[Candidate]:
         """Those who live on, best first; nobody when the group is done."""
-        chosen = self._judge(extensions)
-        self.hypotheses = self._keep_complete(chosen[: self._size])
-        going_on = [c for c in chosen if c.reason is not FinishReason.STOP]
-        going_on = sorted(going_on, key=lambda c: -c.score)[: self._size]
+        complete, going_on = self._select(extensions)
+        self.hypotheses = self._keep(complete)
+        going_on = sorted(going_on, key=lambda c: -c.score)
         self.latest = [c.token_id for c in going_on]
         alive = [c for c in going_on if c.reason is None]
         self.is_done = not alive or self._cannot_improve(alive[0])
         return [] if self.is_done else alive
 
-    def _judge(self, extensions: Iterable[Candidate]) -> list[Candidate]:
-        """The extensions that are chosen, each with why it ends; none that is impossible."""
+    def _select(self, extensions: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+        """Those that are complete, and at most `size` that the model has not ended."""
         ranked = sorted(extensions, key=lambda c: -c.key)[: self.num_candidates]
-        possible = [c for c in ranked if c.score > -math.inf] or ranked
+        chosen = self._judge(ranked)
+        going_on = [c for c in chosen if c.reason is not FinishReason.STOP]
+        going_on = sorted(going_on, key=lambda c: -c.score)
+        complete = [c for c in chosen[: self._size] if c.reason is not None]
+        return complete, going_on[: self._size]
+
+    def _judge(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates, each with why it ends; none that is impossible."""
+        possible = [c for c in candidates if c.score > -math.inf] or candidates
         return [replace(c, reason=self._given.stop.reason(c.token_ids)) for c in possible]
 
-    def _keep_complete(self, candidates: Iterable[Candidate]) -> list[Hypothesis]:
-        complete = [
-            Hypothesis(c.token_ids, self._normalise(c.score, len(c.token_ids)), c.reason)
-            for c in candidates
-            if c.reason is not None
-        ]
-        merged = sorted(self.hypotheses + complete, key=lambda h: -h.score)
-        return merged[: self._size]
+    def _keep(self, complete: Iterable[Candidate]) -> list[Hypothesis]:
+        new = [self._hypothesis(c, c.reason) for c in complete if c.reason is not None]
+        return sorted(self.hypotheses + new, key=lambda h: h.rank)[: self._size]
+
+    def _hypothesis(self, candidate: Candidate, reason: FinishReason) -> Hypothesis:
+        score = self._normalise(candidate.score, len(candidate.token_ids))
+        return Hypothesis(candidate.token_ids, score, reason)
 
     def _normalise(self, score: float, length: int) -> float:
         return float(score / length**self._given.params.length_penalty)
 
     def _cannot_improve(self, best: Candidate) -> bool:
         """Whether nothing alive can improve on what is complete, as far as is worth looking."""
-        if len(self.hypotheses) < self._size:
+        if len(self.hypotheses) < self._size or self.hypotheses[-1].missing_words:
             return False
         best_possible = self._normalise(best.score, len(best.token_ids))
         return self._given.params.early_stopping or best_possible <= self.hypotheses[-1].score

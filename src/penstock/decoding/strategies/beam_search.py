@@ -104,7 +104,10 @@ class BeamSearch:
     def _finish(self) -> list[Action]:
         """The best texts of all groups; again from the first where there are too few."""
         complete = [hypothesis for group in self._groups for hypothesis in group.hypotheses]
-        best = sorted(complete, key=lambda h: -h.score)
+        best = sorted(complete, key=lambda h: h.rank)
+        best = [h for h in best if len(h.missing_words) == len(best[0].missing_words)]
         indices = range(self._given.num_sequences)
         texts = [best[index % len(best)] for index in indices]
-        return [Finish(i, h.token_ids, h.reason, h.score) for i, h in enumerate(texts)]
+        return [
+            Finish(i, h.token_ids, h.reason, h.score, h.missing_words) for i, h in enumerate(texts)
+        ]

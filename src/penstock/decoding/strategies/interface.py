@@ -30,9 +30,10 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Top:
-    """The `count` likeliest tokens, best first."""
+    """The `count` likeliest tokens, best first, and after them those `named`, however likely."""
 
     count: int
+    named: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Finish:
     token_ids: tuple[int, ...]
     reason: FinishReason
     score: float | None = None
+    missing_words: tuple[int, ...] = ()  # places in `force_words` of those that are not in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,9 @@ class StopRule(Protocol):
 
     def reason(self, token_ids: Sequence[int]) -> FinishReason | None:
         """Why a sequence whose generated tokens are `token_ids` ends here, or `None`."""
+
+    def num_shown(self, token_ids: Sequence[int]) -> int:
+        """How many of the tokens of a text that the model or a stop string ends are before that."""
 
     @property
     def max_new_tokens(self) -> int:
