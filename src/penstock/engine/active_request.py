@@ -59,6 +59,7 @@ class ActiveRequest:
         request = prepared.request
         self.request_id = request.request_id
         self.stopwatch = Stopwatch(submitted_at)
+        self.num_cached_tokens = 0  # of the prompt, that needed no computing
         self._prepared = prepared
         self._strategy = STRATEGIES[request.strategy](
             StrategyInput(
@@ -72,6 +73,7 @@ class ActiveRequest:
         first = prepared.first_token_ids
         sequence = EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
         sequence.keeps_hidden = isinstance(self._strategy.need(0), Probe)
+        sequence.salt = request.tenant if sequence.source is None else None
         self._sequences = {0: sequence}
         self._followers: dict[int, Follower] = {}  # by sequence, with a constraint
         if prepared.constraint is not None:
@@ -128,6 +130,7 @@ class ActiveRequest:
             request_id=self.request_id,
             num_prompt_tokens=len(self._prepared.prompt_token_ids),
             num_completion_tokens=sum(len(r.token_ids) for r in self._returned),
+            num_cached_tokens=self.num_cached_tokens,
             timings=self.stopwatch.timings(),
             error=error,
         )

@@ -11,6 +11,7 @@ from penstock.engine.computing import compute
 from penstock.engine.config import EngineConfig
 from penstock.engine.faults import blame
 from penstock.engine.metrics import EngineStats
+from penstock.engine.prefixes import PrefixCache
 from penstock.engine.prepare import PreparedRequest
 from penstock.engine.runner import Runner
 from penstock.engine.scheduler import Planned, Scheduler
@@ -39,7 +40,9 @@ class Engine:
         self._clock = clock
         self._runner = Runner(model.family, config)
         self._blocks = BlockManager(
-            num_blocks=self._runner.num_blocks, block_size=config.block_size
+            num_blocks=self._runner.num_blocks,
+            block_size=config.block_size,
+            prefixes=_prefixes(config, self._runner.num_blocks),
         )
         self._scheduler: Scheduler[ActiveRequest] = Scheduler(
             self._blocks,
@@ -48,7 +51,7 @@ class Engine:
         )
         self._requests: dict[str, ActiveRequest] = {}
         self._cancelled: list[str] = []
-        self._num_steps = 0
+        self._num_steps = self._num_computed_tokens = self._num_cached_tokens = 0
         self._masks = ThreadPoolExecutor(1, thread_name_prefix="constraint")  # starts when needed
 
     @property
@@ -75,6 +78,7 @@ class Engine:
             outputs += self._mark_planned(plan)
             self._runner.copy_blocks(self._blocks.take_copies())
             self._num_steps += 1
+            self._num_computed_tokens += sum(p.num_tokens for p in plan)
             completing = {p.request: None for p in plan if p.completes}
             failures = compute(plan, self._runner)
             outputs += [self._fail(request, error) for request, error in failures.items()]
@@ -90,6 +94,8 @@ class Engine:
             num_free_blocks=self._blocks.num_free,
             num_blocks=self._blocks.num_blocks,
             num_steps=self._num_steps,
+            num_computed_tokens=self._num_computed_tokens,
+            num_cached_tokens=self._num_cached_tokens,
         )
 
     def _check_fits(self, prepared: PreparedRequest) -> None:
@@ -123,10 +129,12 @@ class Engine:
     def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
         """Announce the requests that are planned for the first time."""
         now = self._clock()
-        new = {id(p.request): p.request for p in plan if p.request.stopwatch.planned_at is None}
-        for request in new.values():
-            request.stopwatch.mark_planned(now)
-        return [request.started() for request in new.values()]
+        new = [p for p in plan if p.request.stopwatch.planned_at is None]  # of one sequence each
+        for planned in new:
+            planned.request.stopwatch.mark_planned(now)
+            planned.request.num_cached_tokens = planned.sequence.num_computed
+            self._num_cached_tokens += planned.sequence.num_computed
+        return [planned.request.started() for planned in new]
 
     def _decide_all(self, requests: Iterable[ActiveRequest]) -> list[EngineOutput]:
         """Let the strategies of those who have all their logits decide."""
@@ -140,6 +148,8 @@ class Engine:
     def _decide(self, request: ActiveRequest, now: float) -> list[EngineOutput]:
         """One request's decisions; what goes wrong in them ends this request only."""
         request.stopwatch.mark_token(now)
+        for sequence in request.live:
+            self._blocks.publish(sequence)
         try:
             outputs = request.decide(self._blocks)
         except Exception as error:
@@ -170,3 +180,9 @@ class Engine:
         self._scheduler.remove(request)
         del self._requests[request.request_id]
         return request.finished(error)
+
+
+def _prefixes(config: EngineConfig, num_blocks: int) -> PrefixCache | None:
+    if not config.prefix_cache:
+        return None
+    return PrefixCache(max_idle=int(config.idle_share * num_blocks))
