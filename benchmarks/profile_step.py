@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.machine import num_cores
 from benchmarks.models import MODELS, benchmark_models
 from benchmarks.prompts import prompts
-from penstock.engine import batch, engine
+from penstock.engine import batch, computing
 from penstock.engine.active_request import ActiveRequest
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "scheduling": (Scheduler, "plan"),
     "building the batch": (batch, "build"),
     "asking the strategies": (ActiveRequest, "questions"),
-    "choosing tokens": (engine, "answer"),
+    "choosing tokens": (computing, "answer"),
     "taking the answers": (ActiveRequest, "receive"),
     "strategies and output": (ActiveRequest, "decide"),
 }

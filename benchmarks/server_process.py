@@ -103,6 +103,10 @@ def _free_port() -> int:
 
 
 def _plain_environment(folder: Path) -> dict[str, str]:
-    """This environment without settings of Penstock, which would make runs differ."""
+    """This environment without settings of Penstock, which would make runs differ.
+
+    Rounds repeat their prompts, which the others compute each time.
+    """
     kept = {name: value for name, value in os.environ.items() if "PENSTOCK" not in name}
-    return kept | {"PENSTOCK_DATA_DIR": str(folder / "data")}
+    own = {"PENSTOCK_DATA_DIR": str(folder / "data"), "PENSTOCK_ENGINE__PREFIX_CACHE": "false"}
+    return kept | own

@@ -7,6 +7,7 @@ from benchmarks.contenders.interface import Dtype
 from benchmarks.load import About, Load, Stream
 from benchmarks.machine import num_cores
 from benchmarks.memory import peak_bytes
+from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
 from penstock.model.loading import load_model
@@ -21,7 +22,8 @@ class PenstockEngine:
         chosen = choose_ops(num_threads=num_cores())
         self._reason = chosen.reason
         self._model = load_model(folder, model_id=folder.name, ops=chosen.ops, dtype=dtype)
-        self._engine = Engine(self._model)
+        # rounds repeat their prompts, which the others compute each time
+        self._engine = Engine(self._model, EngineConfig(prefix_cache=False))
 
     def about(self) -> About:
         return About(detail=self._reason, weight_bytes=self._model.num_bytes)

@@ -113,7 +113,7 @@ class ShuttingDown(ServerBusy):
 
 
 class EngineFailed(PenstockError):
-    """A step of the engine failed; the requests in it are told so."""
+    """The request could not be computed, or the engine that held it ended."""
 
     code = "engine_failed"
 

@@ -201,6 +201,7 @@ class GenerationRequest:
     prompt_logprobs: int | None = None  # the same for each token of the prompt but the first
     trace: int | None = None  # report what each step of the chain did, with so many candidates
     embed: bool = False  # give the mean of the prompt's final hidden states
+    tenant: str = ""  # on whose behalf: nothing that was computed for one is shared with another
 
     def __post_init__(self) -> None:
         if not self.prompt:
@@ -349,6 +350,7 @@ class RequestFinished:
     num_prompt_tokens: int
     num_completion_tokens: int
     timings: Timings
+    num_cached_tokens: int = 0  # of the prompt, that were computed for an earlier request
     error: Exception | None = None
 
 

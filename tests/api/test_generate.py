@@ -62,7 +62,12 @@ def test_the_answer_has_every_field_of_the_contract(client: TestClient) -> None:
             }
         ],
         "postprocess": [],
-        "usage": {"prompt_tokens": 4, "completion_tokens": 3, "total_tokens": 7},
+        "usage": {
+            "prompt_tokens": 4,
+            "completion_tokens": 3,
+            "total_tokens": 7,
+            "cached_tokens": 0,
+        },
         "timings": {
             "queue_ms": 1.0,
             "prompt_ms": 10.0,
@@ -94,7 +99,7 @@ data: {"event":"done","id":ID,"generated_text":"Once upon a time there was","pro
 [{"token":" there","token_id":0,"logprob":-0.25,"top":[{"token":" there","token_id":0,\
 "logprob":-1.0}]},{"token":" was","token_id":1,"logprob":-0.25,"top":[{"token":" there",\
 "token_id":0,"logprob":-1.0}]}]}],"postprocess":[],"usage":{"prompt_tokens":4,\
-"completion_tokens":2,"total_tokens":6},"timings":{"queue_ms":1.0,"prompt_ms":10.0,\
+"completion_tokens":2,"total_tokens":6,"cached_tokens":0},"timings":{"queue_ms":1.0,"prompt_ms":10.0,\
 "first_token_ms":21.0,"generation_ms":480.0,"tokens_per_second":4.0},"receipt":ID}
 
 data: [DONE]

@@ -172,6 +172,7 @@ def test_the_engines_defaults_are_the_settings_defaults() -> None:
     assert ours.max_batch_tokens == engines.max_batch_tokens
     assert ours.max_sequences == engines.max_sequences
     assert ours.cache_mib * 2**20 == engines.cache_bytes
+    assert ours.prefix_cache == engines.prefix_cache
 
 
 def test_every_setting_has_a_description() -> None:

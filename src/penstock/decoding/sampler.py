@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from penstock.decoding.greatest import first_greatest, greatest
+from penstock.decoding.greatest import check_numbers, first_greatest, greatest
 from penstock.decoding.processors import PENALTIES, TEMPERATURE, has_quick_way, process
 from penstock.decoding.processors.interface import Row
 from penstock.decoding.randomness import gumbels
@@ -194,7 +194,9 @@ def _invert(
     `scores` (num_rows, num_candidates); `token_ids` names the candidates, or `None` for the
     whole vocabulary. Rows with several streams answer several times from the same scores.
     """
-    mass = (scores - scores.amax(dim=-1, keepdim=True)).exp().double().cumsum(dim=-1)
+    best = scores.amax(dim=-1, keepdim=True)
+    check_numbers(best)
+    mass = (scores - best).exp().double().cumsum(dim=-1)
     row_of = [i for i, q in enumerate(questions) for _ in q.uniforms]
     uniforms = mass.new_tensor([u for q in questions for u in q.uniforms])[:, None]
     mass = mass[row_of]

@@ -33,7 +33,6 @@ from penstock.engine.prompt_scores import PromptScores
 from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
 from penstock.engine.stopwatch import Stopwatch
-from penstock.errors import PenstockError
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
 from penstock.text.tokenizer import Tokenizer
@@ -60,6 +59,7 @@ class ActiveRequest:
         request = prepared.request
         self.request_id = request.request_id
         self.stopwatch = Stopwatch(submitted_at)
+        self.num_cached_tokens = 0  # of the prompt, that needed no computing
         self._prepared = prepared
         self._strategy = STRATEGIES[request.strategy](
             StrategyInput(
@@ -73,11 +73,11 @@ class ActiveRequest:
         first = prepared.first_token_ids
         sequence = EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
         sequence.keeps_hidden = isinstance(self._strategy.need(0), Probe)
+        sequence.salt = request.tenant if sequence.source is None else None
         self._sequences = {0: sequence}
         self._followers: dict[int, Follower] = {}  # by sequence, with a constraint
         if prepared.constraint is not None:
             self._followers[0] = prepared.constraint.follow(executor)
-        self._failure: PenstockError | None = None
         self._prompt_scores: PromptScores | None = None
         if request.prompt_logprobs is not None:
             self._prompt_scores = PromptScores(
@@ -130,6 +130,7 @@ class ActiveRequest:
             request_id=self.request_id,
             num_prompt_tokens=len(self._prepared.prompt_token_ids),
             num_completion_tokens=sum(len(r.token_ids) for r in self._returned),
+            num_cached_tokens=self.num_cached_tokens,
             timings=self.stopwatch.timings(),
             error=error,
         )
@@ -165,13 +166,9 @@ class ActiveRequest:
         )
 
     def _allowed(self, sequence: EngineSequence) -> Tensor | None:
-        """What the constraint allows next. Its failure is kept until the request's turn comes."""
+        """What the constraint, if there is one, allows next."""
         follower = self._followers.get(sequence.id)
-        try:
-            return None if follower is None else follower.allowed()
-        except PenstockError as error:
-            self._failure = error
-            return None
+        return None if follower is None else follower.allowed()
 
     def _noise_key(self, sequence: EngineSequence, position: int) -> int:
         """What the numbers of a draw without replacement are made from: the text, not its place."""
@@ -213,8 +210,6 @@ class ActiveRequest:
 
     def decide(self, blocks: BlockManager) -> list[EngineOutput]:
         """Let the strategy act on its results, and carry out what it says."""
-        if self._failure is not None:
-            raise self._failure
         outputs: list[EngineOutput] = []
         if self._prompt_scores is not None:
             outputs += self._prompt_scores.take()

@@ -12,3 +12,5 @@ class EngineConfig:
     num_blocks: int | None = None  # overrides `cache_bytes`
     max_batch_tokens: int = 256  # tokens computed in one step
     max_sequences: int = 64  # sequences that run at the same time
+    prefix_cache: bool = True  # what texts have in common at their beginning is computed once
+    idle_share: float = 0.25  # of the blocks, at most, for beginnings of texts that have ended

@@ -2,21 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
-from torch import Tensor
-
-from penstock.decoding.sampler import answer
 from penstock.engine.active_request import ActiveRequest
 from penstock.engine.block_manager import BlockManager
+from penstock.engine.computing import compute
 from penstock.engine.config import EngineConfig
+from penstock.engine.faults import blame
 from penstock.engine.metrics import EngineStats
+from penstock.engine.prefixes import PrefixCache
 from penstock.engine.prepare import PreparedRequest
-from penstock.engine.runner import Computed, Runner
+from penstock.engine.runner import Runner
 from penstock.engine.scheduler import Planned, Scheduler
-from penstock.errors import EngineFailed, InvalidParameter, PenstockError
+from penstock.errors import InvalidParameter, PenstockError
 from penstock.model.loading import LoadedModel
 from penstock.types import EngineOutput
 
@@ -41,7 +40,9 @@ class Engine:
         self._clock = clock
         self._runner = Runner(model.family, config)
         self._blocks = BlockManager(
-            num_blocks=self._runner.num_blocks, block_size=config.block_size
+            num_blocks=self._runner.num_blocks,
+            block_size=config.block_size,
+            prefixes=_prefixes(config, self._runner.num_blocks),
         )
         self._scheduler: Scheduler[ActiveRequest] = Scheduler(
             self._blocks,
@@ -50,7 +51,7 @@ class Engine:
         )
         self._requests: dict[str, ActiveRequest] = {}
         self._cancelled: list[str] = []
-        self._num_steps = 0
+        self._num_steps = self._num_computed_tokens = self._num_cached_tokens = 0
         self._masks = ThreadPoolExecutor(1, thread_name_prefix="constraint")  # starts when needed
 
     @property
@@ -75,17 +76,15 @@ class Engine:
         plan = self._scheduler.plan()
         if plan:
             outputs += self._mark_planned(plan)
-            completing = [p for p in plan if p.completes]
-            scored = [(p, p.scored) for p in plan if p.scored]
-            pooled = [(p, p.pooled) for p in plan if p.pooled]
-            num_outputs = sum(p.num_outputs for p in plan)
-            computed = self._runner.run(plan, self._blocks.take_copies())
+            self._runner.copy_blocks(self._blocks.take_copies())
             self._num_steps += 1
-            for p, positions, rows in _shares(scored, computed.logits[num_outputs:]):
-                p.request.score_prompt(p.sequence, positions, rows)
-            for p, positions, rows in _shares(pooled, computed.pooled):
-                p.request.pool_prompt(p.sequence, positions, rows)
-            outputs += self._advance(completing, computed, num_outputs)
+            self._num_computed_tokens += sum(p.num_tokens for p in plan)
+            completing = {p.request: None for p in plan if p.completes}
+            failures = compute(plan, self._runner)
+            outputs += [self._fail(request, error) for request, error in failures.items()]
+            outputs += self._decide_all(
+                request for request in completing if request not in failures
+            )
         return outputs
 
     def stats(self) -> EngineStats:
@@ -95,6 +94,8 @@ class Engine:
             num_free_blocks=self._blocks.num_free,
             num_blocks=self._blocks.num_blocks,
             num_steps=self._num_steps,
+            num_computed_tokens=self._num_computed_tokens,
+            num_cached_tokens=self._num_cached_tokens,
         )
 
     def _check_fits(self, prepared: PreparedRequest) -> None:
@@ -128,26 +129,18 @@ class Engine:
     def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
         """Announce the requests that are planned for the first time."""
         now = self._clock()
-        new = {id(p.request): p.request for p in plan if p.request.stopwatch.planned_at is None}
-        for request in new.values():
-            request.stopwatch.mark_planned(now)
-        return [request.started() for request in new.values()]
+        new = [p for p in plan if p.request.stopwatch.planned_at is None]  # of one sequence each
+        for planned in new:
+            planned.request.stopwatch.mark_planned(now)
+            planned.request.num_cached_tokens = planned.sequence.num_computed
+            self._num_cached_tokens += planned.sequence.num_computed
+        return [planned.request.started() for planned in new]
 
-    def _advance(
-        self, completing: Sequence[Planned[ActiveRequest]], computed: Computed, num_outputs: int
-    ) -> list[EngineOutput]:
-        """Answer what was asked of the logits and let the strategies decide."""
-        if not completing:
-            return []
-        questions = [p.request.questions(p.sequence) for p in completing]
-        answers = iter(answer(computed.logits[:num_outputs], [q for qs in questions for q in qs]))
-        for planned, its_questions in zip(completing, questions, strict=True):
-            its_answers = list(islice(answers, len(its_questions)))
-            likeness = computed.likeness.get(planned.sequence)
-            planned.request.receive(planned.sequence, its_answers, likeness)
+    def _decide_all(self, requests: Iterable[ActiveRequest]) -> list[EngineOutput]:
+        """Let the strategies of those who have all their logits decide."""
         now = self._clock()
         outputs: list[EngineOutput] = []
-        for request in {id(p.request): p.request for p in completing}.values():
+        for request in requests:
             if request.has_all_results:
                 outputs += self._decide(request, now)
         return outputs
@@ -155,22 +148,33 @@ class Engine:
     def _decide(self, request: ActiveRequest, now: float) -> list[EngineOutput]:
         """One request's decisions; what goes wrong in them ends this request only."""
         request.stopwatch.mark_token(now)
+        for sequence in request.live:
+            self._blocks.publish(sequence)
         try:
-            outputs: list[EngineOutput] = [*request.decide(self._blocks)]
-        except PenstockError as error:
-            return [self._end(request, error)]
-        except Exception:
-            logger.exception("A strategy failed.", extra={"request_id": request.request_id})
-            hint = "Try again; if it happens again, report the request id."
-            return [self._end(request, EngineFailed("This request could not be continued.", hint))]
+            outputs = request.decide(self._blocks)
+        except Exception as error:
+            return [self._fail(request, error)]
         return [*outputs, self._end(request)] if request.is_finished else outputs
 
     def _end_cancelled(self) -> list[EngineOutput]:
         cancelled, self._cancelled = self._cancelled, []
         outputs: list[EngineOutput] = []
         for request in filter(None, map(self._requests.get, cancelled)):
-            outputs += [*request.cancel(), self._end(request)]
+            outputs += self._cancel(request)
         return outputs
+
+    def _cancel(self, request: ActiveRequest) -> list[EngineOutput]:
+        try:
+            return [*request.cancel(), self._end(request)]
+        except Exception as error:
+            return [self._fail(request, error)]
+
+    def _fail(self, request: ActiveRequest, error: Exception) -> EngineOutput:
+        """End the request that a failure is pinned on."""
+        if not isinstance(error, PenstockError):
+            extra = {"request_id": request.request_id}
+            logger.error("A request failed alone.", exc_info=error, extra=extra)
+        return self._end(request, blame(error))
 
     def _end(self, request: ActiveRequest, error: Exception | None = None) -> EngineOutput:
         self._scheduler.remove(request)
@@ -178,11 +182,7 @@ class Engine:
         return request.finished(error)
 
 
-def _shares(
-    wanted: Sequence[tuple[Planned[ActiveRequest], range]], rows: Tensor
-) -> Iterator[tuple[Planned[ActiveRequest], range, Tensor]]:
-    """To each who wants some positions, its rows of (num_positions of all, width)."""
-    start = 0
-    for planned, positions in wanted:
-        yield planned, positions, rows[start : start + len(positions)]
-        start += len(positions)
+def _prefixes(config: EngineConfig, num_blocks: int) -> PrefixCache | None:
+    if not config.prefix_cache:
+        return None
+    return PrefixCache(max_idle=int(config.idle_share * num_blocks))

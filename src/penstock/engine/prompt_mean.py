@@ -28,5 +28,7 @@ class PromptMean:
         if self._is_taken:
             return []
         self._is_taken = True
-        mean = (self._sum / self._num_positions).float().tolist()
-        return [PromptEmbedded(request_id=self._request_id, values=tuple(mean))]
+        mean = (self._sum / self._num_positions).float()
+        if not bool(mean.isfinite().all()):
+            raise FloatingPointError("hidden states of its prompt are infinite or no numbers")
+        return [PromptEmbedded(request_id=self._request_id, values=tuple(mean.tolist()))]

@@ -47,10 +47,17 @@ class Runner:
         return isinstance(self._family, TellsHidden)
 
     @torch.inference_mode()
-    def run(self, plan: Seq[Planned[Any]], copies: Seq[tuple[int, int]]) -> Computed:
-        """Compute the plan. `batch.build` says in which order the rows of logits come."""
+    def copy_blocks(self, copies: Seq[tuple[int, int]]) -> None:
+        """Carry out the copies of a plan. Once only: a plan may be run in parts, and anew."""
         self._cache.copy_blocks(copies)
         self._hidden.copy_blocks(copies)
+
+    @torch.inference_mode()
+    def run(self, plan: Seq[Planned[Any]]) -> Computed:
+        """Compute the plan. `batch.build` says in which order the rows of logits come.
+
+        When it fails, nothing counts as computed, and the same may be tried again.
+        """
         self._encode(plan)
         packed = batch.build(plan, self.block_size)
         if any(planned.sequence.keeps_hidden or planned.pooled for planned in plan):

@@ -91,8 +91,7 @@ class Scheduler(Generic[R]):
             self._running.remove(request)
         elif request in self._waiting:
             self._waiting.remove(request)
-        for sequence in request.live:
-            self._blocks.free(sequence)
+        self._free_all(request)
 
     def plan(self) -> list[Planned[R]]:
         """Continue what runs, then admit what waits, within the budgets."""
@@ -109,6 +108,7 @@ class Scheduler(Generic[R]):
         for request, sequence in [(r, s) for r in self._running for s in r.live]:
             if not min(sequence.num_pending, budget) or request not in self._running:
                 continue
+            self._blocks.reuse(sequence)
             self._give_up_guesses_without_room(sequence, budget)
             num_tokens = min(sequence.num_pending, budget)
             if self._reserve_or_preempt(request, sequence, num_tokens):
@@ -128,7 +128,7 @@ class Scheduler(Generic[R]):
             newest = self._running.pop()
             for preempted in newest.live:
                 preempted.give_up_guesses()
-                self._blocks.free(preempted)
+            self._free_all(newest)
             self._waiting.appendleft(newest)
             if newest is request:
                 return False
@@ -154,12 +154,19 @@ class Scheduler(Generic[R]):
         """As much of a waiting request as fits now; empty when not even its beginning does."""
         plan: list[Planned[R]] = []
         for sequence in request.live:
+            self._blocks.reuse(sequence)
             num_tokens = min(sequence.num_pending, budget)
             if not num_tokens or not self._blocks.reserve(sequence, num_tokens):
                 break
             plan.append(Planned(request, sequence, num_tokens))
             budget -= num_tokens
+        if not plan:  # what waits holds nothing
+            self._free_all(request)
         return plan
+
+    def _free_all(self, request: R) -> None:
+        for sequence in request.live:
+            self._blocks.free(sequence)
 
 
 def _num_to_encode(plan: Iterable[Planned[R]]) -> int:

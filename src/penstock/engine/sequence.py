@@ -43,6 +43,9 @@ class Sequence:
     pools_from: int | None = None  # the same of its final hidden states
     source: Source | None = None  # of an encoder-decoder
     holds_source: bool = False  # has a share in the source's blocks
+    salt: str | None = None  # shares blocks with equal beginnings under the same; none with nobody
+    digests: list[bytes] = field(default_factory=list)  # of its full blocks, as far as known
+    num_published: int = 0  # of its blocks, those that others may begin with
 
     @property
     def num_pending(self) -> int:
@@ -50,9 +53,19 @@ class Sequence:
         return len(self.token_ids) - self.num_computed
 
     @property
+    def num_certain(self) -> int:
+        """Tokens without the guesses."""
+        return len(self.token_ids) - self.num_guesses
+
+    @property
+    def must_be_read(self) -> bool:
+        """Whether something is wanted from every position, also where keys and values are known."""
+        return self.keeps_hidden or self.scores_from is not None or self.pools_from is not None
+
+    @property
     def num_generated(self) -> int:
         """Tokens after the prompt, without the guesses."""
-        return len(self.token_ids) - self.num_guesses - self.num_prompt
+        return self.num_certain - self.num_prompt
 
     @property
     def guesses(self) -> list[int]:

@@ -1,7 +1,8 @@
 """The thread that owns an engine: carries out commands between steps, steps while there is work.
 
-The one place where a broad `except` belongs: whatever a step raises, every request it held is told
-so, and the thread goes on with a fresh engine. Knows no event loop, no model and no HTTP.
+The last net below the engine's own (`engine/faults.py`): whatever a step raises all the same, every
+request it held is told so, and the thread goes on with a fresh engine. Knows no event loop, no
+model and no HTTP.
 """
 
 import logging

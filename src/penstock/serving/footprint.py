@@ -14,7 +14,8 @@ CACHE_BYTES_PER_VALUE = 4
 def footprint(plan: LoadPlan) -> int:
     """Bytes that a worker takes: itself, the weights as they are kept, the cache of one context.
 
-    The cache grows beyond that when many long texts are under way, up to the operator's limit.
+    The cache grows beyond that when many long texts are under way, up to the operator's limit, and
+    with beginnings of texts that are kept, up to a quarter of it.
     """
     num_parameters = sum(
         record.num_elements

@@ -81,6 +81,7 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
         max_batch_tokens=options.max_batch_tokens,
         max_sequences=options.max_sequences,
         cache_bytes=options.cache_bytes,
+        prefix_cache=options.prefix_cache,
     )
     served = ServedModel(
         id=plan.model_id,

@@ -77,6 +77,7 @@ class LoadingOptions:
     max_batch_tokens: int = 256
     max_sequences: int = 64
     cache_bytes: int = 1 << 30
+    prefix_cache: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,10 @@ class EngineSettings(Group):
     max_batch_tokens: int = Field(256, ge=16, description="Tokens computed per engine step.")
     max_sequences: int = Field(64, ge=1, description="Sequences computed together.")
     cache_mib: int = Field(1024, ge=1, description="Memory for keys and values, per model.")
+    prefix_cache: bool = Field(
+        True,
+        description="Compute what prompts of one caller have in common at their beginning once.",
+    )
 
 
 class Settings(BaseSettings):

@@ -116,7 +116,10 @@ def test_a_response_is_gone_on_from_without_the_former_instructions(
 
     assert second.previous_response_id == first.id
     assert second.output_text == spelt_out.output_text == sent_back.output_text
-    assert second.usage == spelt_out.usage == sent_back.usage
+    assert second.usage and spelt_out.usage and sent_back.usage
+    counts = {(r.usage.input_tokens, r.usage.output_tokens) for r in (second, spelt_out, sent_back)}
+    assert len(counts) == 1
+    assert spelt_out.usage.input_tokens_details.cached_tokens > 0
 
 
 def test_a_streamed_response_can_be_gone_on_from(client: openai.OpenAI) -> None:

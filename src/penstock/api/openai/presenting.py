@@ -66,12 +66,13 @@ def now() -> int:
 def usage(ends: Sequence[RequestFinished]) -> dict[str, Any]:
     """How many tokens went in and came out, over all prompts."""
     num_prompt = sum(end.num_prompt_tokens for end in ends)
+    num_cached = sum(end.num_cached_tokens for end in ends)
     num_completion = sum(end.num_completion_tokens for end in ends)
     return {
         "prompt_tokens": num_prompt,
         "completion_tokens": num_completion,
         "total_tokens": num_prompt + num_completion,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": num_cached, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
     }
 

@@ -151,7 +151,7 @@ class ResponsePresenter:
 def _usage(end: RequestFinished) -> dict[str, Any]:
     return {
         "input_tokens": end.num_prompt_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": end.num_cached_tokens, "cache_write_tokens": 0},
         "output_tokens": end.num_completion_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": end.num_prompt_tokens + end.num_completion_tokens,

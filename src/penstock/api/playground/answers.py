@@ -86,6 +86,7 @@ class UsageAnswer(Answer):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    cached_tokens: int = Field(description="Of the prompt, computed for an earlier request.")
 
 
 class TimingsAnswer(Answer):

@@ -210,6 +210,7 @@ def _usage(end: RequestFinished) -> answers.UsageAnswer:
         prompt_tokens=end.num_prompt_tokens,
         completion_tokens=end.num_completion_tokens,
         total_tokens=end.num_prompt_tokens + end.num_completion_tokens,
+        cached_tokens=end.num_cached_tokens,
     )
 
 

@@ -28,7 +28,7 @@ class Temperature(LogitsProcessor):
         return row.params.temperature > 0 and row.params.dynatemp_range == 0
 
     def __call__(self, logits: Tensor, rows: Sequence[Row]) -> Tensor:
-        return logits / column(rows, "temperature", logits)
+        return logits / column(rows, "temperature", logits).clamp_min(COLDEST)
 
 
 class DynamicTemperature(LogitsProcessor):
