@@ -190,6 +190,7 @@ class GenerationRequest:
     logprobs: int | None = None  # how many alternatives to report beside each token
     prompt_logprobs: int | None = None  # the same for each token of the prompt but the first
     trace: int | None = None  # report what each step of the chain did, with so many candidates
+    beam_tree: bool = False  # tell how the beams grow, where there are any
     embed: bool = False  # give the mean of the prompt's final hidden states
 
     def __post_init__(self) -> None:
@@ -306,6 +307,34 @@ class TokensAdded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TreeNode:
+    """A candidate text as a node of the tree that beams grow: one more token than its parent.
+
+    `score` is its log-probability, with penalties; of a complete text it is length-normalised.
+    """
+
+    node: int
+    parent: int  # 0 is the prompt
+    token_id: int
+    score: float
+    group: int  # of the beams that compete with one another
+    finish_reason: FinishReason | None = None  # of a complete text
+    token: str = ""  # as it is shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeGrown:
+    """What one step did to the tree of beams, when that was asked for."""
+
+    request_id: str
+    step: int  # from 1
+    expanded: tuple[TreeNode, ...]  # candidates that live on
+    pruned: tuple[int, ...]  # nodes that nothing goes on from, and texts that better ones replace
+    finished: tuple[TreeNode, ...]  # texts that are complete
+    returned: tuple[int, ...] = ()  # at the end: the nodes of the texts that are returned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceFinished:
     """A returned sequence is complete. `text` is all of it, equal to its pieces joined."""
 
@@ -348,4 +377,5 @@ EngineOutput = (
     | TokensAdded
     | SequenceFinished
     | RequestFinished
+    | TreeGrown
 )

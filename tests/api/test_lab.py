@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.api.conftest import Live, listening
+from tests.api.reading import events_of
 from tests.api.test_real_engine import CONTEXT_LENGTH, TinyModels
 from tests.tiny_gpt2 import tiny_model
 
@@ -60,6 +61,38 @@ async def test_a_token_that_ends_the_text_has_its_stages_too(live: Live) -> None
 
     assert answer["chosen"]["token_id"] in end_of_text
     assert [s["name"] for s in answer["stages"]] == ["model", "logit_bias"]
+
+
+@pytest.mark.parametrize("strategy", ["beam_search", "diverse_beam_search", "beam_sampling"])
+async def test_a_beam_tree_is_streamed_while_it_grows(live: Live, strategy: str) -> None:
+    asked = {
+        "prompt": PROMPT, "strategy": strategy, "num_beams": 4, "max_new_tokens": 9,
+        "num_return_sequences": 2, "seed": 4, "beam_tree": True,
+    }  # fmt: skip
+    plain = (await live.http.post("/generate", json=asked)).json()
+    response = await live.http.post("/generate", json={**asked, "stream": True})
+
+    events = events_of(response.text)
+
+    steps = [{k: v for k, v in e.items() if k != "event"} for e in events[:-1] if is_tree(e)]
+    assert steps == plain["beam_tree"] == events[-2]["beam_tree"]
+    assert len(steps) == 9 and is_tree(events[1]) and len(steps[0]["expand"]) == 4
+    nodes = {node["node"]: node for step in steps for node in step["expand"] + step["finish"]}
+    returned = [nodes[number] for number in steps[-1]["returned"]]
+    assert [node["score"] for node in returned] == [s["score"] for s in plain["sequences"]]
+    assert all(node["finish_reason"] == "length" for node in returned)
+
+
+def is_tree(event: Any) -> bool:
+    return bool(event["event"] == "tree")
+
+
+async def test_a_tree_is_in_vain_where_there_are_no_beams(live: Live) -> None:
+    asked = {"prompt": PROMPT, "max_new_tokens": 3, "beam_tree": True}
+
+    answer = (await live.http.post("/generate", json=asked)).json()
+
+    assert answer["unused_parameters"] == ["beam_tree"] and "beam_tree" not in answer
 
 
 async def test_a_wrong_field_is_refused_by_name(live: Live) -> None:

@@ -24,9 +24,10 @@ from penstock.decoding.strategies.interface import (
     Probe,
     StepResult,
     StrategyInput,
+    Tell,
 )
 from penstock.engine.block_manager import BlockManager
-from penstock.engine.outputs import LogprobTree, ReturnedSequence
+from penstock.engine.outputs import LogprobTree, ReturnedSequence, TreeTeller
 from penstock.engine.prepare import PreparedRequest
 from penstock.engine.prompt_mean import PromptMean
 from penstock.engine.prompt_scores import PromptScores
@@ -44,6 +45,7 @@ from penstock.types import (
     RequestStarted,
     SequenceFinished,
     TokensAdded,
+    TreeGrown,
 )
 
 
@@ -68,6 +70,7 @@ class ActiveRequest:
                 eos_token_ids=prepared.stopping.eos_token_ids,
                 stop=prepared.stopping,
                 prompt_token_ids=prepared.prompt_token_ids,
+                tells_tree=request.beam_tree,
             )
         )
         first = prepared.first_token_ids
@@ -102,6 +105,7 @@ class ActiveRequest:
             for index in range(request.num_sequences)
         ]
         self._unfinished = set(range(request.num_sequences))
+        self._tree = TreeTeller(request.request_id, tokenizer)
 
     @property
     def live(self) -> Iterable[EngineSequence]:
@@ -253,7 +257,7 @@ class ActiveRequest:
 
     def _carry_out(
         self, action: Action, blocks: BlockManager
-    ) -> Sequence[TokensAdded | SequenceFinished]:
+    ) -> Sequence[TokensAdded | SequenceFinished | TreeGrown]:
         match action:
             case Append(sequence_id, token_id):
                 sequence = self._sequences[sequence_id]
@@ -272,6 +276,8 @@ class ActiveRequest:
             case Finish(index):
                 self._unfinished.discard(index)
                 return self._returned[index].finish(action)
+            case Tell():
+                return [self._tree.tell(action)]
         return []
 
     def _fork(self, fork: Fork, blocks: BlockManager) -> None:

@@ -92,6 +92,7 @@ def to_request(asked: Asked, model: ServedModel) -> GenerationRequest:
         seed=fields.seed,
         logprobs=fields.logprobs,
         trace=fields.trace,
+        beam_tree=bool(fields.beam_tree),
     )
 
 
@@ -147,6 +148,8 @@ def _unused(strategy: type[Strategy], sent: Mapping[str, Any]) -> tuple[str, ...
     """What the client sent in vain, so that it can be told."""
     used = _names(strategy)
     in_vain = set(MEANT_FOR_SOME - used)
+    if sent.get("beam_tree") and "num_beams" not in used:
+        in_vain.add("beam_tree")
     if sent.get("temperature") == 0 and "temperature" in used:
         in_vain |= {parameter.name for parameter in FILTERS} - {"temperature"}
     if "max_new_tokens" in sent:

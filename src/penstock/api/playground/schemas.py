@@ -105,6 +105,9 @@ class GenerationFields(DecodingFields):
         description="Report for each token what every step of the chain kept, with so many "
         "candidates of each.",
     )
+    beam_tree: bool | None = Field(
+        None, description="Tell how the beams grow, step by step. For strategies with beams."
+    )
 
 
 PromptField = Annotated[Text, Field(min_length=1, description="Text to continue.")]
