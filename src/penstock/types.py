@@ -179,6 +179,7 @@ class GenerationRequest:
     request_id: str
     prompt: str | tuple[int, ...]
     model: str
+    prefix: tuple[int, ...] = ()  # token ids that every text has behind it, after the prompt
     strategy: str = "sampling"
     params: DecodingParams = field(default_factory=DecodingParams)
     max_new_tokens: int | None = None
