@@ -190,6 +190,7 @@ class GenerationRequest:
     seed: int | None = None
     logprobs: int | None = None  # how many alternatives to report beside each token
     prompt_logprobs: int | None = None  # the same for each token of the prompt but the first
+    named_tokens: tuple[Word, ...] = ()  # report these too wherever log-probabilities are told
     trace: int | None = None  # report what each step of the chain did, with so many candidates
     beam_tree: bool = False  # tell how the beams grow, where there are any
     embed: bool = False  # give the mean of the prompt's final hidden states
@@ -209,6 +210,7 @@ class GenerationRequest:
         for name in ("logprobs", "prompt_logprobs", "trace"):
             if getattr(self, name) is not None:
                 check_range(name, getattr(self, name), 0, MAX_LOGPROBS)
+        check_count("named_tokens", self.named_tokens, MAX_LOGPROBS)
         _check_stop(self.stop)
 
 
@@ -260,6 +262,7 @@ class ChosenLogprob:
     chosen: TokenLogprob
     top: tuple[TokenLogprob, ...]
     stages: tuple[Stage, ...] = ()  # with `trace`
+    named: tuple[TokenLogprob, ...] = ()  # those of `named_tokens`, in their order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,6 +122,41 @@ async def test_a_texts_score_is_transformers_loss(live: Live) -> None:
     assert answer["tokens"][-1]["top"][0]["logprob"] == pytest.approx(best, abs=1e-4)
 
 
+async def test_named_tokens_are_told_beside_what_was_chosen_and_scored(live: Live) -> None:
+    (letter,) = tiny_model().model.tokenizer.encode("e")
+    asked = {"prompt": PROMPT, "max_new_tokens": 3, "strategy": "greedy", "named_tokens": ["e", 70]}
+    generated = (await live.http.post("/generate", json=asked)).json()
+    first = await next_token(live, strategy="greedy", named_tokens=["e", 70])
+    text = PROMPT + "e"
+    scored = (
+        await live.http.post("/lab/score", json={"text": text, "named_tokens": ["e", 70]})
+    ).json()
+
+    tokens = generated["sequences"][0]["logprobs"]
+    assert [[n["token_id"] for n in t["named"]] for t in tokens] == [[letter, 70]] * 3
+    assert first["named"] == tokens[0]["named"] and tokens[0]["top"] == []
+    assert scored["tokens"][-1]["named"][0]["logprob"] == scored["tokens"][-1]["logprob"]
+    assert scored["tokens"][-1]["named"] == tokens[0]["named"]
+    assert "named" not in scored["tokens"][0]
+
+
+@pytest.mark.parametrize("route", ["generate", "lab/next-token", "lab/score"])
+@pytest.mark.parametrize(
+    ("named", "param"),
+    [(["ab"], "named_tokens"), ([999], "named_tokens"), ([], "named_tokens"),
+     ([-1], "named_tokens.0"), ([True], "named_tokens.0"), (["e", ""], "named_tokens.1"),
+     ([1] * 101, "named_tokens")],
+)  # fmt: skip
+async def test_what_is_no_single_token_cannot_be_named(
+    live: Live, route: str, named: list[Any], param: str
+) -> None:
+    text = {"text": PROMPT} if route == "lab/score" else {"prompt": PROMPT}
+    response = await live.http.post(f"/{route}", json={**text, "named_tokens": named})
+
+    assert response.status_code == 422
+    assert response.json()["error"]["param"] == param
+
+
 async def test_one_token_has_nothing_to_be_scored(live: Live) -> None:
     answer = (await live.http.post("/lab/score", json={"text": "x"})).json()
 

@@ -31,6 +31,7 @@ class Question:
     noise_key: int = 0  # what the random numbers of a `DrawDistinct` are made from
     num_logprobs: int | None = None  # report the model's own log-probabilities beside the answer
     num_traced: int | None = None  # report every step of the chain, each with so many candidates
+    named: tuple[int, ...] = ()  # tokens that are reported whatever their place
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Report:
     chosen: tuple[float, ...]  # one per token of the answer
     top: tuple[tuple[int, float], ...]
     stages: tuple[TracedStage, ...] = ()
+    named: tuple[tuple[int, float], ...] = ()
 
 
 def answer(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
@@ -220,12 +222,23 @@ def _reports(
         pairs = zip(
             top.indices[row, :count].tolist(), top.values[row, :count].tolist(), strict=True
         )
-        reports[i] = Report(tuple(chosen), tuple(pairs), _stages(logits[i], questions[i]))
+        reports[i] = Report(
+            tuple(chosen),
+            tuple(pairs),
+            _stages(logits[i], questions[i]),
+            named_pairs(logprobs[row], questions[i].named),
+        )
     return reports
 
 
+def named_pairs(logprobs: Tensor, token_ids: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    """Tokens with their log-probabilities in a row (vocab_size,)."""
+    return tuple(zip(token_ids, logprobs[list(token_ids)].tolist(), strict=True))
+
+
 def _is_reported(question: Question) -> bool:
-    return question.num_logprobs is not None or question.num_traced is not None
+    wants_numbers = question.num_logprobs is not None or bool(question.named)
+    return wants_numbers or question.num_traced is not None
 
 
 def _is_scored(question: Question) -> bool:

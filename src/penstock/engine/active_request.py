@@ -34,6 +34,7 @@ from penstock.engine.prompt_scores import PromptScores
 from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
 from penstock.engine.stopwatch import Stopwatch
+from penstock.engine.wording import id_of_word
 from penstock.errors import PenstockError
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
@@ -83,9 +84,7 @@ class ActiveRequest:
         self._failure: PenstockError | None = None
         self._prompt_scores: PromptScores | None = None
         if request.prompt_logprobs is not None:
-            self._prompt_scores = PromptScores(
-                self.request_id, first, request.prompt_logprobs, tokenizer
-            )
+            self._prompt_scores = PromptScores(request, first, tokenizer)
             self._sequences[0].scores_from = 0
         self._prompt_mean: PromptMean | None = None
         if request.embed:
@@ -105,6 +104,7 @@ class ActiveRequest:
             for index in range(request.num_sequences)
         ]
         self._unfinished = set(range(request.num_sequences))
+        self._named = tuple(id_of_word(word) for word in request.named_tokens)
         self._tree = TreeTeller(request.request_id, tokenizer)
 
     @property
@@ -166,6 +166,7 @@ class ActiveRequest:
             noise_key=self._noise_key(sequence, position) if isinstance(need, DrawDistinct) else 0,
             num_logprobs=self._prepared.request.logprobs,
             num_traced=self._prepared.request.trace,
+            named=self._named,
         )
 
     def _allowed(self, sequence: EngineSequence) -> Tensor | None:

@@ -44,9 +44,10 @@ class LogprobTree:
         named = self._named_at_start if self._is_start(path) else self._named
         top = tuple(named(*pair) for pair in report.top)
         stages = tuple(_stage(stage, named) for stage in report.stages)
+        others = tuple(named(*pair) for pair in report.named)
         for token_id, logprob in zip(token_ids, report.chosen, strict=True):
             node = self._nodes.setdefault((parent, token_id), len(self._nodes) + 1)
-            chosen = ChosenLogprob(named(token_id, logprob), top, stages)
+            chosen = ChosenLogprob(named(token_id, logprob), top, stages, others)
             self._logprobs[node] = self._choices[parent] = chosen
 
     def along(self, path: Sequence[int], start: int = 0) -> tuple[ChosenLogprob, ...]:

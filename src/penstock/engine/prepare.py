@@ -11,7 +11,7 @@ from penstock.decoding.constraints.compiling import Constraint, constraint_of
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.limits import room_after_prompt, room_beside_source
-from penstock.engine.wording import in_token_ids
+from penstock.engine.wording import in_token_ids, single_tokens
 from penstock.errors import InvalidParameter, PromptTooLong
 from penstock.model.loading import LoadedModel
 from penstock.types import GenerationRequest
@@ -73,7 +73,11 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     )
     seed = secrets.randbits(NEW_SEED_BITS) if request.seed is None else request.seed
     return PreparedRequest(
-        request=replace(request, params=in_token_ids(request.params, model)),
+        request=replace(
+            request,
+            params=in_token_ids(request.params, model),
+            named_tokens=single_tokens(request.named_tokens, model),
+        ),
         prompt_token_ids=token_ids,
         decoder_start_token_id=model.decoder_start_token_id,
         stopping=stopping,

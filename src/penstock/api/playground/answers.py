@@ -39,6 +39,11 @@ class ChosenTokenAnswer(TokenAnswer):
     stages: list[StageAnswer] | None = Field(
         None, description="With `trace`.", exclude_if=lambda stages: stages is None
     )
+    named: list[TokenAnswer] | None = Field(
+        None,
+        description="With `named_tokens`, in their order.",
+        exclude_if=lambda named: named is None,
+    )
 
 
 class LoopAnswer(Answer):
@@ -104,7 +109,7 @@ class TreeNodeAnswer(Answer):
         description="Log-probability with penalties; of a complete text, length-normalised."
     )
     group: int = Field(description="Of beams that compete with one another.")
-    finish_reason: Literal["stop", "length"] | None = Field(
+    finish_reason: str | None = Field(
         None, description="Of a complete text.", exclude_if=lambda reason: reason is None
     )
 

@@ -92,7 +92,9 @@ class Presenter:
 
     @property
     def _reports_tokens(self) -> bool:
-        return self._asked.fields.logprobs is not None or self._asked.fields.trace is not None
+        fields = self._asked.fields
+        asked_for = (fields.logprobs, fields.trace, fields.named_tokens)
+        return any(asked is not None for asked in asked_for)
 
     def _finish_event(self, output: SequenceFinished) -> dict[str, Any]:
         loop = self._loop(output)
@@ -179,6 +181,7 @@ def _chosen(logprob: ChosenLogprob) -> answers.ChosenTokenAnswer:
         **token_answer(logprob.chosen).model_dump(),
         top=_tokens(logprob.top),
         stages=stages(logprob) or None,
+        named=_tokens(logprob.named) or None,
     )
 
 
