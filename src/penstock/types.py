@@ -100,6 +100,9 @@ class DecodingParams:
     mirostat: int = _number(0, 0, 2)  # 0 is off, 1 and 2 its versions
     mirostat_tau: float = _number(5.0, 0, 100)  # bits per token
     mirostat_eta: float = _number(0.1, 0, 1)
+    watermark_delta: float = _number(0.0, 0, 100)
+    watermark_gamma: float = _number(0.25, 0.01, 0.99)
+    watermark_key: int | None = _number(None, 1, 2**53 - 1)
     processor_order: tuple[str, ...] = _several(64)
     # several texts at once
     num_beams: int = _number(1, 1, 10)
@@ -242,6 +245,17 @@ class TokenLogprob:
     token: str
     logprob: float
     utf8: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatermarkScore:
+    """How many tokens of a text are green, and how unlikely so many are without a watermark."""
+
+    num_tokens: int
+    num_scored: int
+    num_green: int
+    z_score: float
+    p_value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

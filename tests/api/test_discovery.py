@@ -65,6 +65,7 @@ POST /generate
 POST /generate-text
 POST /generate-text/
 POST /lab/branch
+POST /lab/detect-watermark
 POST /lab/next-token
 POST /lab/score
 POST /lab/tokenize

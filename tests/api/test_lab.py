@@ -157,6 +157,38 @@ async def test_what_is_no_single_token_cannot_be_named(
     assert response.json()["error"]["param"] == param
 
 
+async def test_a_watermark_is_found_with_its_key_and_its_share_alone(live: Live) -> None:
+    asked = {
+        "prompt": PROMPT, "max_new_tokens": 120, "seed": 2, "temperature": 1.0,
+        "regex": "[a-z ]{100,}", "watermark_delta": 5.0, "watermark_key": 99,
+    }  # fmt: skip
+    text = (await live.http.post("/generate", json=asked)).json()["sequences"][0]["text"]
+
+    found = (
+        await live.http.post("/lab/detect-watermark", json={"text": text, "watermark_key": 99})
+    ).json()
+    missed = (await live.http.post("/lab/detect-watermark", json={"text": text})).json()
+
+    assert found["z_score"] > 4 > missed["z_score"]
+    assert found["p_value"] < 1e-4 < missed["p_value"]
+    assert found["num_tokens"] == len(text)
+    assert found["expected_green"] == found["num_scored"] / 4 < found["num_green"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [({"text": "x"}, "text"), ({"text": ""}, "text"), ({"text": "x" * 50_001}, "text"),
+     ({"text": "xy", "watermark_gamma": 1.0}, "watermark_gamma"),
+     ({"text": "xy", "watermark_key": 0}, "watermark_key")],
+)  # fmt: skip
+async def test_what_cannot_be_searched_for_a_watermark_is_refused(
+    live: Live, fields: dict[str, Any], param: str
+) -> None:
+    response = await live.http.post("/lab/detect-watermark", json=fields)
+
+    assert response.status_code == 422 and response.json()["error"]["param"] == param
+
+
 async def test_one_token_has_nothing_to_be_scored(live: Live) -> None:
     answer = (await live.http.post("/lab/score", json={"text": "x"})).json()
 

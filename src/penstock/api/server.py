@@ -187,6 +187,7 @@ def loading_options(settings: Settings) -> LoadingOptions:
         max_batch_tokens=settings.engine.max_batch_tokens,
         max_sequences=settings.engine.max_sequences,
         cache_bytes=settings.engine.cache_mib * 2**20,
+        watermark_key=settings.watermark_number,
     )
 
 

@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from penstock.decoding.greatest import first_greatest, greatest
-from penstock.decoding.processors import PENALTIES, TEMPERATURE, has_quick_way, process
+from penstock.decoding.processors import (
+    PENALTIES,
+    TEMPERATURE,
+    UNDRAWN,
+    has_quick_way,
+    process,
+)
 from penstock.decoding.processors.interface import Row
 from penstock.decoding.randomness import gumbels
 from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Need, Probe, Top
@@ -80,7 +86,7 @@ def _kind(question: Question) -> type[Need]:
 
 
 def _argmax(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
-    scores = process(logits, [q.row for q in questions], PENALTIES)
+    scores = process(logits, [q.row for q in questions], UNDRAWN)
     best = first_greatest(scores)
     counts = [len(q.need.streams) if isinstance(q.need, Draw) else 1 for q in questions]
     return [Answer((token_id,) * n) for token_id, n in zip(best, counts, strict=True)]
@@ -88,7 +94,7 @@ def _argmax(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
 
 def _top(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     """Penalties work on log-probabilities here, as they do in transformers' beam search."""
-    scores = process(logits.log_softmax(dim=-1), [q.row for q in questions], PENALTIES)
+    scores = process(logits.log_softmax(dim=-1), [q.row for q in questions], UNDRAWN)
     counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Top)]
     values, token_ids = greatest(scores, max(counts))
     rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
@@ -97,7 +103,7 @@ def _top(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
 
 def _probe(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     """The likeliest tokens with probabilities that add up to 1 after the penalties."""
-    scores = process(logits, [q.row for q in questions], PENALTIES).log_softmax(dim=-1)
+    scores = process(logits, [q.row for q in questions], UNDRAWN).log_softmax(dim=-1)
     counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Probe)]
     values, token_ids = greatest(scores, max(counts))
     rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)

@@ -1,6 +1,6 @@
 """How large an engine is. The one home of these defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,3 +12,4 @@ class EngineConfig:
     num_blocks: int | None = None  # overrides `cache_bytes`
     max_batch_tokens: int = 256  # tokens computed in one step
     max_sequences: int = 64  # sequences that run at the same time
+    watermark_key: int | None = field(default=None, repr=False)  # of requests that bring none

@@ -4,7 +4,7 @@ Knows no tensors: a model is a description and, once loaded, an engine kit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -77,6 +77,7 @@ class LoadingOptions:
     max_batch_tokens: int = 256
     max_sequences: int = 64
     cache_bytes: int = 1 << 30
+    watermark_key: int | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
