@@ -15,7 +15,7 @@ from penstock.api.playground.answers import Answer, TokenAnswer
 from penstock.api.playground.asking import words_named
 from penstock.api.playground.generate import FAILURES
 from penstock.api.playground.presenting import LOWEST_LOGPROB, token_answer
-from penstock.api.playground.schemas import NamedTokens, Strict
+from penstock.api.playground.schemas import NAMED_TOKENS, NamedTokens, Strict
 from penstock.api.playground.wire_types import Name, Text
 from penstock.api.services import Services, ServicesDep
 from penstock.serving.models import ServedModel
@@ -38,7 +38,7 @@ class ScoreBody(TextBody):
     """`POST /lab/score`."""
 
     top: int = Field(0, ge=0, le=20, description="How many of the likeliest tokens beside each.")
-    named_tokens: NamedTokens | None = None
+    named_tokens: NamedTokens | None = NAMED_TOKENS
 
 
 class TextTokenAnswer(Answer):

@@ -35,15 +35,12 @@ KEEP_ALIVE = Field(
 
 
 MAX_NAMED = 100
-NamedTokens = Annotated[
-    list[NamedToken],
-    Field(
-        min_length=1,
-        max_length=MAX_NAMED,
-        description="Report these tokens' log-probabilities too, at every place: token ids, or "
-        "texts that are one token each.",
-    ),
-]
+NamedTokens = Annotated[list[NamedToken], Field(min_length=1, max_length=MAX_NAMED)]
+NAMED_TOKENS = Field(
+    None,
+    description="Report these tokens' log-probabilities too, at every place: token ids, or texts "
+    "that are one token each.",
+)
 
 
 def _from_catalog(parameter: Parameter, **changes: Any) -> Any:
@@ -124,7 +121,7 @@ class GenerationFields(DecodingFields):
         description="Report for each token what every step of the chain kept, with so many "
         "candidates of each.",
     )
-    named_tokens: NamedTokens | None = None
+    named_tokens: NamedTokens | None = NAMED_TOKENS
     beam_tree: bool | None = Field(
         None, description="Tell how the beams grow, step by step. For strategies with beams."
     )
