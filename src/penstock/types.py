@@ -107,6 +107,9 @@ class DecodingParams:
     mirostat: int = _number(0, 0, 2)  # 0 is off, 1 and 2 its versions
     mirostat_tau: float = _number(5.0, 0, 100)  # bits per token
     mirostat_eta: float = _number(0.1, 0, 1)
+    watermark_delta: float = _number(0.0, 0, 100)
+    watermark_gamma: float = _number(0.25, 0.01, 0.99)
+    watermark_key: int | None = _number(None, 1, 2**53 - 1)
     processor_order: tuple[str, ...] = _several(64)
     # several texts at once
     num_beams: int = _number(1, 1, 10)
@@ -189,6 +192,7 @@ class GenerationRequest:
     request_id: str
     prompt: str | tuple[int, ...]
     model: str
+    prefix: tuple[int, ...] = ()  # token ids that every text has behind it, after the prompt
     strategy: str = "sampling"
     params: DecodingParams = field(default_factory=DecodingParams)
     max_new_tokens: int | None = None
@@ -199,7 +203,9 @@ class GenerationRequest:
     seed: int | None = None
     logprobs: int | None = None  # how many alternatives to report beside each token
     prompt_logprobs: int | None = None  # the same for each token of the prompt but the first
+    named_tokens: tuple[Word, ...] = ()  # report these too wherever log-probabilities are told
     trace: int | None = None  # report what each step of the chain did, with so many candidates
+    beam_tree: bool = False  # tell how the beams grow, where there are any
     embed: bool = False  # give the mean of the prompt's final hidden states
     tenant: str = ""  # on whose behalf: nothing that was computed for one is shared with another
 
@@ -218,6 +224,7 @@ class GenerationRequest:
         for name in ("logprobs", "prompt_logprobs", "trace"):
             if getattr(self, name) is not None:
                 check_range(name, getattr(self, name), 0, MAX_LOGPROBS)
+        check_count("named_tokens", self.named_tokens, MAX_LOGPROBS)
         _check_stop(self.stop)
 
 
@@ -252,6 +259,17 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatermarkScore:
+    """How many tokens of a text are green, and how unlikely so many are without a watermark."""
+
+    num_tokens: int
+    num_scored: int
+    num_green: int
+    z_score: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """The next token's distribution after one step of the chain; the first is the model's own."""
 
@@ -269,6 +287,7 @@ class ChosenLogprob:
     chosen: TokenLogprob
     top: tuple[TokenLogprob, ...]
     stages: tuple[Stage, ...] = ()  # with `trace`
+    named: tuple[TokenLogprob, ...] = ()  # those of `named_tokens`, in their order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +336,34 @@ class TokensAdded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TreeNode:
+    """A candidate text as a node of the tree that beams grow: one more token than its parent.
+
+    `score` is its log-probability, with penalties; of a complete text it is length-normalised.
+    """
+
+    node: int
+    parent: int  # 0 is the prompt
+    token_id: int
+    score: float
+    group: int  # of the beams that compete with one another
+    finish_reason: FinishReason | None = None  # of a complete text
+    token: str = ""  # as it is shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeGrown:
+    """What one step did to the tree of beams, when that was asked for."""
+
+    request_id: str
+    step: int  # from 1
+    expanded: tuple[TreeNode, ...]  # candidates that live on
+    pruned: tuple[int, ...]  # nodes that nothing goes on from, and texts that better ones replace
+    finished: tuple[TreeNode, ...]  # texts that are complete
+    returned: tuple[int, ...] = ()  # at the end: the nodes of the texts that are returned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceFinished:
     """A returned sequence is complete. `text` is all of it, equal to its pieces joined."""
 
@@ -361,4 +408,5 @@ EngineOutput = (
     | TokensAdded
     | SequenceFinished
     | RequestFinished
+    | TreeGrown
 )

@@ -64,6 +64,8 @@ POST /detokenize
 POST /generate
 POST /generate-text
 POST /generate-text/
+POST /lab/branch
+POST /lab/detect-watermark
 POST /lab/next-token
 POST /lab/score
 POST /lab/tokenize

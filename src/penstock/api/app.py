@@ -17,7 +17,7 @@ from penstock.api.anthropic import ANTHROPIC
 from penstock.api.docs import docs_routes
 from penstock.api.errors import install_error_handlers
 from penstock.api.files import file_routes
-from penstock.api.lab import next_token, score
+from penstock.api.lab import branch, next_token, score, watermark
 from penstock.api.middleware import BodyLimit, CrashNet, KnownHosts, RequestIds, SecurityHeaders
 from penstock.api.ollama import OLLAMA
 from penstock.api.openai import OPENAI
@@ -64,6 +64,8 @@ def create_app(services: Services, edge: Edge) -> FastAPI:
         lifecycle,
         next_token,
         score,
+        branch,
+        watermark,
         replay,
         *OPENAI,
         *ANTHROPIC,

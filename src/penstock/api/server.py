@@ -188,6 +188,7 @@ def loading_options(settings: Settings) -> LoadingOptions:
         max_sequences=settings.engine.max_sequences,
         cache_bytes=settings.engine.cache_mib * 2**20,
         prefix_cache=settings.engine.prefix_cache,
+        watermark_key=settings.watermark_number,
     )
 
 

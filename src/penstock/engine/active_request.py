@@ -24,15 +24,17 @@ from penstock.decoding.strategies.interface import (
     Probe,
     StepResult,
     StrategyInput,
+    Tell,
 )
 from penstock.engine.block_manager import BlockManager
-from penstock.engine.outputs import LogprobTree, ReturnedSequence
+from penstock.engine.outputs import LogprobTree, ReturnedSequence, TreeTeller
 from penstock.engine.prepare import PreparedRequest
 from penstock.engine.prompt_mean import PromptMean
 from penstock.engine.prompt_scores import PromptScores
 from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
 from penstock.engine.stopwatch import Stopwatch
+from penstock.engine.wording import id_of_word
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
 from penstock.text.tokenizer import Tokenizer
@@ -43,6 +45,7 @@ from penstock.types import (
     RequestStarted,
     SequenceFinished,
     TokensAdded,
+    TreeGrown,
 )
 
 
@@ -68,6 +71,7 @@ class ActiveRequest:
                 eos_token_ids=prepared.stopping.eos_token_ids,
                 stop=prepared.stopping,
                 prompt_token_ids=prepared.prompt_token_ids,
+                tells_tree=request.beam_tree,
             )
         )
         first = prepared.first_token_ids
@@ -80,9 +84,7 @@ class ActiveRequest:
             self._followers[0] = prepared.constraint.follow(executor)
         self._prompt_scores: PromptScores | None = None
         if request.prompt_logprobs is not None:
-            self._prompt_scores = PromptScores(
-                self.request_id, first, request.prompt_logprobs, tokenizer
-            )
+            self._prompt_scores = PromptScores(request, first, tokenizer)
             self._sequences[0].scores_from = 0
         self._prompt_mean: PromptMean | None = None
         if request.embed:
@@ -102,6 +104,8 @@ class ActiveRequest:
             for index in range(request.num_sequences)
         ]
         self._unfinished = set(range(request.num_sequences))
+        self._named = tuple(id_of_word(word) for word in request.named_tokens)
+        self._tree = TreeTeller(request.request_id, tokenizer)
 
     @property
     def live(self) -> Iterable[EngineSequence]:
@@ -163,6 +167,7 @@ class ActiveRequest:
             noise_key=self._noise_key(sequence, position) if isinstance(need, DrawDistinct) else 0,
             num_logprobs=self._prepared.request.logprobs,
             num_traced=self._prepared.request.trace,
+            named=self._named,
         )
 
     def _allowed(self, sequence: EngineSequence) -> Tensor | None:
@@ -248,7 +253,7 @@ class ActiveRequest:
 
     def _carry_out(
         self, action: Action, blocks: BlockManager
-    ) -> Sequence[TokensAdded | SequenceFinished]:
+    ) -> Sequence[TokensAdded | SequenceFinished | TreeGrown]:
         match action:
             case Append(sequence_id, token_id):
                 sequence = self._sequences[sequence_id]
@@ -267,6 +272,8 @@ class ActiveRequest:
             case Finish(index):
                 self._unfinished.discard(index)
                 return self._returned[index].finish(action)
+            case Tell():
+                return [self._tree.tell(action)]
         return []
 
     def _fork(self, fork: Fork, blocks: BlockManager) -> None:

@@ -4,13 +4,14 @@ Touches no engine state, so it runs on any thread.
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from penstock.decoding.constraints.compiling import Constraint, constraint_of
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.limits import room_after_prompt, room_beside_source
-from penstock.engine.wording import in_token_ids
+from penstock.engine.wording import in_token_ids, single_tokens
 from penstock.errors import InvalidParameter, PromptTooLong
 from penstock.model.loading import LoadedModel
 from penstock.types import GenerationRequest
@@ -37,10 +38,10 @@ class PreparedRequest:
 
     @property
     def first_token_ids(self) -> tuple[int, ...]:
-        """What every sequence begins with: the prompt, or the decoder's start."""
+        """What every sequence begins with: the prompt, or the decoder's start, and the prefix."""
         if self.decoder_start_token_id is None:
             return self.prompt_token_ids
-        return (self.decoder_start_token_id,)
+        return (self.decoder_start_token_id, *self.request.prefix)
 
     @property
     def max_live_sequences(self) -> int:
@@ -72,7 +73,11 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     )
     seed = secrets.randbits(NEW_SEED_BITS) if request.seed is None else request.seed
     return PreparedRequest(
-        request=replace(request, params=in_token_ids(request.params, model)),
+        request=replace(
+            request,
+            params=in_token_ids(request.params, model),
+            named_tokens=single_tokens(request.named_tokens, model),
+        ),
         prompt_token_ids=token_ids,
         decoder_start_token_id=model.decoder_start_token_id,
         stopping=stopping,
@@ -100,17 +105,24 @@ def _check_strategy(request: GenerationRequest) -> None:
 
 
 def _prompt_token_ids(request: GenerationRequest, model: LoadedModel) -> tuple[int, ...]:
+    """The prompt, with the prefix where the model continues it."""
+    _check_token_ids("prefix", request.prefix, model)
+    prefix = request.prefix if model.decoder_start_token_id is None else ()
     if isinstance(request.prompt, str):
         _refuse_hopeless_length(request.prompt, model)
-        return tuple(model.tokenizer.encode(request.prompt))
-    for token_id in request.prompt:
+        return (*model.tokenizer.encode(request.prompt), *prefix)
+    _check_token_ids("prompt", request.prompt, model)
+    return (*request.prompt, *prefix)
+
+
+def _check_token_ids(name: str, token_ids: Iterable[int], model: LoadedModel) -> None:
+    for token_id in token_ids:
         if not 0 <= token_id < model.vocab_size:
             raise InvalidParameter(
                 f"Token id {token_id} is not in the vocabulary of {model.model_id}.",
                 f"Use 0 to {model.vocab_size - 1}.",
-                param="prompt",
+                param=name,
             )
-    return request.prompt
 
 
 def _refuse_hopeless_length(prompt: str, model: LoadedModel) -> None:

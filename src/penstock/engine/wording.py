@@ -31,6 +31,28 @@ def in_token_ids(params: DecodingParams, model: LoadedModel) -> DecodingParams:
     return resolved
 
 
+def single_tokens(words: Iterable[Word], model: LoadedModel) -> tuple[tuple[int], ...]:
+    """`named_tokens` as token ids of `model`: each word is one token."""
+    found = []
+    for word in words:
+        token_ids = _as_is("named_tokens", word, model.tokenizer)
+        if len(token_ids) != 1:
+            raise InvalidParameter(
+                f"named_tokens: {word!r} is {len(token_ids)} tokens of {model.model_id}.",
+                "Name single tokens, by their texts (most begin with a space) or ids.",
+                param="named_tokens",
+            )
+        _check_token_id("named_tokens", token_ids[0], model)
+        found.append((token_ids[0],))
+    return tuple(found)
+
+
+def id_of_word(word: Word) -> int:
+    """The id of a single token, once the request is prepared."""
+    assert not isinstance(word, str), "words are token ids since the request was prepared"
+    return word[0]
+
+
 def _as_is(name: str, word: Word, tokenizer: Tokenizer) -> TokenIds:
     token_ids = tuple(tokenizer.encode_word(word)) if isinstance(word, str) else word
     if not token_ids:

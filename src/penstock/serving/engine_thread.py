@@ -16,7 +16,7 @@ from penstock.errors import EngineFailed
 from penstock.serving.streams import failed
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
-from penstock.types import EngineOutput, GenerationRequest, RequestFinished
+from penstock.types import EngineOutput, GenerationRequest, RequestFinished, WatermarkScore
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,11 @@ class EngineKit(Protocol[P]):
 
     def describe_tokenizer(self) -> TokenizerInfo:
         """What a client must know to tokenize as the model does."""
+
+    def detect_watermark(
+        self, text: str, gamma: float, key: int | None, each_pair_once: bool
+    ) -> WatermarkScore:
+        """How many tokens of a text are green for the key, the server's own where it is None."""
 
 
 class EngineThread(threading.Thread, Generic[P]):

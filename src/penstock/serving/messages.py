@@ -111,5 +111,6 @@ KIT_FUNCTIONS: tuple[Callable[..., Any], ...] = (
     EngineKit.detokenize,
     EngineKit.render_chat,
     EngineKit.describe_tokenizer,
+    EngineKit.detect_watermark,
 )
 KIT_METHODS: Mapping[str, Method] = {f.__name__: method_of(f) for f in KIT_FUNCTIONS}

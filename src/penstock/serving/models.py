@@ -4,7 +4,7 @@ Knows no tensors: a model is a description and, once loaded, an engine kit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -78,6 +78,7 @@ class LoadingOptions:
     max_sequences: int = 64
     cache_bytes: int = 1 << 30
     prefix_cache: bool = True
+    watermark_key: int | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Every setting with its default, its limits and its words. Reads nothing; see `sources.py`."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -154,6 +155,14 @@ class Settings(BaseSettings):
         "PENSTOCK_HF_TOKEN_FILE",
         "HUGGINGFACE_TOKEN_FILE",
     )
+    watermark_key: SecretStr | None = Field(
+        None,
+        min_length=8,
+        description="Secret that decides the watermark of texts whose request brings no key.",
+    )
+    watermark_key_file: Path | None = Field(
+        None, description="File that holds the secret for watermarks."
+    )
     limits: LimitSettings = Field(default_factory=LimitSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
 
@@ -166,6 +175,14 @@ class Settings(BaseSettings):
     def hub_token(self) -> str | None:
         """The token for the hub in the clear, if one is set."""
         return None if self.hf_token is None else self.hf_token.get_secret_value()
+
+    @property
+    def watermark_number(self) -> int | None:
+        """The watermark's secret as the number that keys it, if one is set."""
+        if self.watermark_key is None:
+            return None
+        digest = sha256(self.watermark_key.get_secret_value().encode()).digest()
+        return 1 + int.from_bytes(digest[:6])
 
     @classmethod
     def settings_customise_sources(

@@ -23,6 +23,8 @@ from penstock.types import (
     Timings,
     TokenLogprob,
     TokensAdded,
+    TreeGrown,
+    TreeNode,
 )
 
 LOWEST_LOGPROB = -9999.0  # stands for minus infinity, which JSON lacks
@@ -38,6 +40,7 @@ class Presenter:
         self._receipt = ReceiptMaker(generation.request, generation.model)
         self._started: RequestStarted | None = None
         self._finished: dict[int, SequenceFinished] = {}
+        self._tree: list[answers.TreeStepAnswer] = []
         self._end: RequestFinished | None = None
 
     def event(self, output: EngineOutput) -> dict[str, Any]:
@@ -47,15 +50,6 @@ class Presenter:
             case RequestStarted():
                 self._started = output
                 return self._start_event(output)
-            case PromptScored():
-                return {
-                    "event": "prompt",
-                    "logprobs": [_chosen(c).model_dump() for c in output.logprobs],
-                }
-            case PromptEmbedded():
-                return {"event": "embedding", "values": list(output.values)}
-            case TokensAdded():
-                return _token_event(output)
             case SequenceFinished():
                 self._finished[output.index] = output
                 return self._finish_event(output)
@@ -64,6 +58,10 @@ class Presenter:
                 if output.error is not None:
                     raise output.error
                 return {"event": "done", **self.answer().model_dump()}
+            case TreeGrown():
+                self._tree.append(_tree_step(output))
+                return {"event": "tree", **self._tree[-1].model_dump()}
+        return _event(output)
 
     def answer(self) -> answers.GenerateAnswer:
         """The whole answer, once the last output was seen."""
@@ -80,6 +78,7 @@ class Presenter:
             usage=_usage(self._end),
             timings=_timings(self._end),
             receipt=self.receipt.receipt,
+            beam_tree=self._tree or None,
         )
 
     @property
@@ -94,7 +93,9 @@ class Presenter:
 
     @property
     def _reports_tokens(self) -> bool:
-        return self._asked.fields.logprobs is not None or self._asked.fields.trace is not None
+        fields = self._asked.fields
+        asked_for = (fields.logprobs, fields.trace, fields.named_tokens)
+        return any(asked is not None for asked in asked_for)
 
     def _finish_event(self, output: SequenceFinished) -> dict[str, Any]:
         loop = self._loop(output)
@@ -155,6 +156,17 @@ class Presenter:
         return list(apply_steps(self._asked.steps, whole, self._asked.prompt))
 
 
+def _event(output: PromptScored | PromptEmbedded | TokensAdded) -> dict[str, Any]:
+    match output:
+        case PromptScored():
+            logprobs = [_chosen(c).model_dump() for c in output.logprobs]
+            return {"event": "prompt", "logprobs": logprobs}
+        case PromptEmbedded():
+            return {"event": "embedding", "values": list(output.values)}
+        case TokensAdded():
+            return _token_event(output)
+
+
 def _token_event(output: TokensAdded) -> dict[str, Any]:
     event: dict[str, Any] = {
         "event": "token",
@@ -172,6 +184,7 @@ def _chosen(logprob: ChosenLogprob) -> answers.ChosenTokenAnswer:
         **token_answer(logprob.chosen).model_dump(),
         top=_tokens(logprob.top),
         stages=stages(logprob) or None,
+        named=_tokens(logprob.named) or None,
     )
 
 
@@ -197,6 +210,29 @@ def token_answer(token: TokenLogprob) -> answers.TokenAnswer:
     """A token with its log-probability, as the wire has it."""
     logprob = max(token.logprob, LOWEST_LOGPROB)
     return answers.TokenAnswer(token=token.token, token_id=token.token_id, logprob=logprob)
+
+
+def _tree_step(grown: TreeGrown) -> answers.TreeStepAnswer:
+    return answers.TreeStepAnswer(
+        step=grown.step,
+        expand=[_node(node) for node in grown.expanded],
+        prune=list(grown.pruned),
+        finish=[_node(node) for node in grown.finished],
+        returned=list(grown.returned),
+    )
+
+
+def _node(node: TreeNode) -> answers.TreeNodeAnswer:
+    reason = node.finish_reason
+    return answers.TreeNodeAnswer(
+        node=node.node,
+        parent=node.parent,
+        token=node.token,
+        token_id=node.token_id,
+        score=max(node.score, LOWEST_LOGPROB),
+        group=node.group,
+        finish_reason=None if reason is None else reason.value,
+    )
 
 
 def _step(step: AppliedStep) -> answers.StepAnswer:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from penstock.api.playground.wire_types import WIRE_TYPES, KeepAlive, Name, StopStrings, Text
+from penstock.api.playground.wire_types import (
+    WIRE_TYPES,
+    KeepAlive,
+    Name,
+    NamedToken,
+    StopStrings,
+    Text,
+)
 from penstock.decoding.parameters import Parameter, request
 from penstock.decoding.strategies import PARAMETERS
 from penstock.types import LONGEST, MAX_SEED, NEUTRAL
@@ -24,6 +31,15 @@ KEEP_ALIVE = Field(
     description="How long the model stays loaded without a request: seconds, `10m`, `2h`, 0 to "
     "unload it after this, -1 for ever. Holds until another is sent. Models that are loaded at "
     "start always stay.",
+)
+
+
+MAX_NAMED = 100
+NamedTokens = Annotated[list[NamedToken], Field(min_length=1, max_length=MAX_NAMED)]
+NAMED_TOKENS = Field(
+    None,
+    description="Report these tokens' log-probabilities too, at every place: token ids, or texts "
+    "that are one token each.",
 )
 
 
@@ -104,6 +120,10 @@ class GenerationFields(DecodingFields):
         le=20,
         description="Report for each token what every step of the chain kept, with so many "
         "candidates of each.",
+    )
+    named_tokens: NamedTokens | None = NAMED_TOKENS
+    beam_tree: bool | None = Field(
+        None, description="Tell how the beams grow, step by step. For strategies with beams."
     )
 
 

@@ -39,6 +39,14 @@ def _check_word(value: Any) -> Any:
     return value
 
 
+def _check_token(value: Any) -> Any:
+    if type(value) is int and 0 <= value < 2**31:
+        return value
+    if isinstance(value, str) and 1 <= len(value) <= MAX_WORD_LENGTH:
+        return check_text(value)
+    raise PydanticCustomError("token", "Use a token id or the text of one token")
+
+
 def _check_alternatives(value: Any) -> Any:
     if not isinstance(value, list) or _are_ids(value):
         return _check_word(value)
@@ -115,6 +123,11 @@ WORD_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}]
 }
 Word = Annotated[Any, AfterValidator(_check_word), WithJsonSchema(WORD_SCHEMA)]
+NamedToken = Annotated[
+    Any,
+    AfterValidator(_check_token),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+]
 Alternatives = Annotated[
     Any,
     AfterValidator(_check_alternatives),

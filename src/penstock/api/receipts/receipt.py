@@ -46,6 +46,7 @@ class Decided(Circumstances):
     """Everything that decided a text, as the engine was told it."""
 
     prompt: Text | list[TokenId] = Field(description="What the model saw.")
+    prefix: list[TokenId] = Field([], description="What every text has behind it, as a branch.")
     strategy: Name
     params: dict[Name, Any] = Field({}, description="The decoding parameters that do something.")
     num_sequences: int
@@ -124,6 +125,7 @@ def request_of(decided: Decided, request_id: str) -> GenerationRequest:
         request_id=request_id,
         prompt=prompt if isinstance(prompt, str) else tuple(prompt),
         model=decided.model,
+        prefix=tuple(decided.prefix),
         strategy=decided.strategy,
         params=_params(decided.params),
         max_new_tokens=decided.max_new_tokens,
@@ -138,6 +140,7 @@ def _decided(request: GenerationRequest, started: RequestStarted, model: ServedM
     return Decided(
         **circumstances(model).model_dump(),
         prompt=request.prompt if isinstance(request.prompt, str) else list(request.prompt),
+        prefix=list(request.prefix),
         strategy=request.strategy,
         params=_params_that_do_something(request.params),
         num_sequences=started.num_sequences,
@@ -162,7 +165,7 @@ def _params(values: dict[str, Any]) -> DecodingParams:
         raise InvalidParameter(
             f"The receipt has the parameter {unknown[0]!r}, which this version does not know.",
             "Replay it with the version that wrote it.",
-            param=f"receipt.decided.params.{unknown[0]}",
+            param=f"document.decided.params.{unknown[0]}",
         )
     try:
         return _adapter().validate_json(json.dumps(values), strict=True)
@@ -171,7 +174,7 @@ def _params(values: dict[str, Any]) -> DecodingParams:
         raise InvalidParameter(
             f"The receipt's {name} is of the wrong type.",
             "Send the receipt as it was given.",
-            param=f"receipt.decided.params.{name}",
+            param=f"document.decided.params.{name}",
         ) from error
 
 

@@ -12,6 +12,7 @@ from penstock.decoding.parameters.request import (
     SEED,
     STOP,
 )
+from penstock.decoding.parameters.watermark import WATERMARK
 from penstock.decoding.parameters.words import WORDS
 
 PROCESSOR_ORDER = decoding(
@@ -30,6 +31,7 @@ EVERYWHERE = (
     *FORM,
     *WORDS,
     *ENDINGS,
+    *WATERMARK,
     PROCESSOR_ORDER,
 )
 DRAWN = (*FILTERS, NUM_RETURN_SEQUENCES, SEED)

@@ -52,6 +52,7 @@ from penstock.decoding.processors.truncation import (
     TopNSigma,
     TypicalP,
 )
+from penstock.decoding.processors.watermark import Watermark
 from penstock.decoding.processors.xtc import ExcludeTopChoices
 from penstock.errors import InvalidParameter
 from penstock.types import NEUTRAL, DecodingParams
@@ -77,6 +78,8 @@ PENALTIES: tuple[LogitsProcessor, ...] = (  # for every strategy
     SuppressTokens(),
     BeginSuppressTokens(),
 )
+WATERMARK = Watermark()
+UNDRAWN = (*PENALTIES, WATERMARK)  # the chain of what is not drawn
 TEMPERATURE, TOP_K, TOP_P = Temperature(), TopK(), TopP()
 QUICK = (TEMPERATURE, TOP_K, TOP_P)  # the sampler knows a quicker way for these, in this order
 FILTERS: tuple[LogitsProcessor, ...] = (  # only for what is drawn
@@ -94,6 +97,7 @@ FILTERS: tuple[LogitsProcessor, ...] = (  # only for what is drawn
     TailFree(),
     ExcludeTopChoices(),
     Mirostat(),
+    WATERMARK,
 )
 CHAIN = PENALTIES + FILTERS
 BY_NAME = {processor.name: processor for processor in CHAIN}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from penstock.decoding.parameters import Parameter
-from penstock.types import DecodingParams, FinishReason
+from penstock.types import DecodingParams, FinishReason, TreeNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,17 @@ class Agree:
     token_ids: tuple[int, ...]
 
 
-Action = Append | Guess | Fork | Drop | Agree | Finish
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """What this step did to the tree of candidates, for who watches it; changes nothing."""
+
+    expanded: tuple[TreeNode, ...]
+    pruned: tuple[int, ...]
+    finished: tuple[TreeNode, ...]
+    returned: tuple[int, ...] = ()
+
+
+Action = Append | Guess | Fork | Drop | Agree | Finish | Tell
 
 
 class StopRule(Protocol):
@@ -162,6 +172,7 @@ class StrategyInput:
     eos_token_ids: frozenset[int]
     stop: StopRule
     prompt_token_ids: tuple[int, ...] = ()
+    tells_tree: bool = False  # a strategy with beams tells how they grow
 
 
 class Strategy(Protocol):
