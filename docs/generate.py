@@ -37,6 +37,7 @@ SHAPES = {
     "alternatives": "words, or lists of words of which one will do",
     "token_biases": "an object: token id to number, -100 to 100",
     "word_biases": "pairs: word, number",
+    "layers": "low, high, or a list of numbers",
     "start_and_factor": "a pair: tokens, factor",
     "text": "a text",
     "texts": "texts",

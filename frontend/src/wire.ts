@@ -17,6 +17,7 @@ export type ParameterType =
   | "alternatives"
   | "token_biases"
   | "word_biases"
+  | "layers"
   | "start_and_factor"
   | "text"
   | "texts"
@@ -213,6 +214,8 @@ export interface FinishEvent {
   readonly tokens: number;
   readonly score: number | null;
   readonly text: string;
+  /** Places of the forced words that the text lacks. */
+  readonly missing_words?: readonly number[];
 }
 
 export interface DoneEvent extends GenerateResponse {

@@ -63,6 +63,9 @@ def generation_requests(draw: st.DrawFn) -> GenerationRequest:
     params = draw(decoding_params)
     if strategy == "contrastive_search":
         params = replace(params, top_k=draw(st.integers(1, 5)))
+    if strategy == "dola":
+        layers = st.sampled_from([None, "low", "high", (0,), (0, 1)])
+        params = replace(params, dola_layers=draw(layers))
     most = STRATEGIES[strategy].max_texts(params) or 4
     return GenerationRequest(
         request_id="r",

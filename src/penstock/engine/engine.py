@@ -139,7 +139,9 @@ class Engine:
         """Answer what was asked of the logits and let the strategies decide."""
         if not completing:
             return []
-        questions = [p.request.questions(p.sequence) for p in completing]
+        questions = [
+            p.request.questions(p.sequence, computed.early.get(p.sequence)) for p in completing
+        ]
         answers = iter(answer(computed.logits[:num_outputs], [q for qs in questions for q in qs]))
         for planned, its_questions in zip(completing, questions, strict=True):
             its_answers = list(islice(answers, len(its_questions)))

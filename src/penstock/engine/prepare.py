@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from penstock.decoding.constraints.compiling import Constraint, constraint_of
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
+from penstock.engine.layers import with_layers
 from penstock.engine.limits import room_after_prompt, room_beside_source
 from penstock.engine.wording import in_token_ids
 from penstock.errors import InvalidParameter, PromptTooLong
@@ -72,7 +73,7 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     )
     seed = secrets.randbits(NEW_SEED_BITS) if request.seed is None else request.seed
     return PreparedRequest(
-        request=replace(request, params=in_token_ids(request.params, model)),
+        request=replace(request, params=in_token_ids(with_layers(request.params, model), model)),
         prompt_token_ids=token_ids,
         decoder_start_token_id=model.decoder_start_token_id,
         stopping=stopping,

@@ -50,7 +50,8 @@ class Asked:
     def type(self) -> str:
         """What the text is really made by: drawing at temperature 0 is greedy."""
         names = _names(self.strategy)
-        if "temperature" not in names or self.params.temperature > 0:
+        is_contrasted = self.params.dola_layers is not None
+        if "temperature" not in names or self.params.temperature > 0 or is_contrasted:
             return self.strategy.type
         return BeamSearch.type if "num_beams" in names else Greedy.type
 

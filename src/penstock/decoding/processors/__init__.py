@@ -18,6 +18,7 @@ from penstock.decoding.processors.biases import (
     SuppressTokens,
 )
 from penstock.decoding.processors.constraint import Constraint, stay_within
+from penstock.decoding.processors.contrasted_layers import ContrastedLayers
 from penstock.decoding.processors.dry import Dry
 from penstock.decoding.processors.endings import (
     ExponentialDecayLengthPenalty,
@@ -59,6 +60,7 @@ from penstock.types import NEUTRAL, DecodingParams
 CONSTRAINT = Constraint()
 PENALTIES: tuple[LogitsProcessor, ...] = (  # for every strategy
     CONSTRAINT,
+    ContrastedLayers(),
     SequenceBias(),
     LogitBias(),
     EncoderRepetitionPenalty(),

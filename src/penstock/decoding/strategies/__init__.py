@@ -9,6 +9,7 @@ from penstock.decoding.strategies.best_of_n import BestOfN
 from penstock.decoding.strategies.constrained_beam_search import ConstrainedBeamSearch
 from penstock.decoding.strategies.contrastive_search import ContrastiveSearch
 from penstock.decoding.strategies.diverse_beam_search import DiverseBeamSearch
+from penstock.decoding.strategies.dola import Dola
 from penstock.decoding.strategies.greedy import Greedy
 from penstock.decoding.strategies.interface import Strategy
 from penstock.decoding.strategies.prompt_lookup import PromptLookup
@@ -28,6 +29,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         BestOfN,
         PromptLookup,
         ContrastiveSearch,
+        Dola,
     )
 }
 DEFAULT_STRATEGY = Sampling.id
