@@ -75,6 +75,8 @@ class DecodingParams:
     sequence_bias: tuple[tuple[Word, float], ...] = _several(256)
     logit_bias: tuple[tuple[int, float], ...] = _several(1024)  # token id, what is added
     bad_words: tuple[Word, ...] = _several(256)
+    topic_words: tuple[Word, ...] = _several(256)
+    topic_strength: float = _number(3.0, -20, 20)
     suppress_tokens: tuple[int, ...] = _several(1024)
     begin_suppress_tokens: tuple[int, ...] = _several(1024)
     # repetition

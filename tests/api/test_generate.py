@@ -286,6 +286,26 @@ def test_contrasted_layers_have_a_name_of_their_own_at_any_temperature(client: T
     assert chosen["parameters"]["temperature"] == 0
 
 
+@pytest.mark.parametrize("strategy", ["controlled", "beam_search"])
+def test_a_control_code_is_what_the_model_sees_first_and_no_part_of_the_text(
+    client: TestClient, strategy: str
+) -> None:
+    answer = generate(client, strategy=strategy, control_code="Horror", max_new_tokens=1)
+
+    assert answer["rendered_prompt"] == f"Horror {PROMPT}"
+    assert (answer["prompt"], answer["generated_text"]) == (PROMPT, f"{PROMPT} there")
+    assert answer["parameters"]["control_code"] == "Horror"
+    assert answer["unused_parameters"] == []
+
+
+@pytest.mark.parametrize("code", ["", "x" * 1001, "a\0b", 3])
+def test_what_is_no_control_code_is_refused_by_name(client: TestClient, code: Any) -> None:
+    response = client.post("/generate", json={"prompt": "x", "control_code": code})
+
+    assert response.status_code == 422
+    assert response.json()["error"]["param"] == "control_code"
+
+
 @pytest.mark.parametrize("layers", ["middle", [], [-1], 3, ["high"], [0] * 33])
 def test_what_names_no_layers_is_refused_by_name(client: TestClient, layers: Any) -> None:
     body = {"prompt": "x", "strategy": "dola", "dola_layers": layers}

@@ -49,6 +49,7 @@ decoding_params = st.builds(
     frequency_penalty=st.sampled_from([0.0, 0.0, 0.7]),
     logit_bias=st.sampled_from([(), ((5, 3.0),)]),
     bad_words=st.sampled_from([(), ("e", (7, 8))]),
+    topic_words=st.sampled_from([(), (), ("he", " so", (7, 8))]),
     dry_multiplier=st.sampled_from([0.0, 0.0, 0.8]),
     min_p=st.sampled_from([0.0, 0.0, 0.1]),
     xtc_probability=st.sampled_from([0.0, 0.0, 0.5]),

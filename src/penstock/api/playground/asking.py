@@ -104,6 +104,8 @@ def reported_parameters(asked: Asked, max_new_tokens: int) -> dict[str, Any]:
         for p in asked.strategy.parameters
         if p.name in values and (p.group == "main" or values[p.name] != NEUTRAL[p.name])
     }
+    if asked.fields.control_code is not None:
+        reported["control_code"] = asked.fields.control_code
     return {"type": asked.type, **reported, "max_new_tokens": max_new_tokens}
 
 
@@ -161,6 +163,7 @@ def _rendered(asked: Asked) -> str:
         asked.prompt,
         system_prompt=fields.system_prompt,
         examples=[(e.input, e.output) for e in fields.examples or ()],
+        control_code=fields.control_code,
     )
 
 

@@ -44,6 +44,7 @@ from penstock.decoding.processors.penalties import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from penstock.decoding.processors.topic_words import TopicWords
 from penstock.decoding.processors.truncation import (
     EpsilonCutoff,
     EtaCutoff,
@@ -61,6 +62,7 @@ CONSTRAINT = Constraint()
 PENALTIES: tuple[LogitsProcessor, ...] = (  # for every strategy
     CONSTRAINT,
     ContrastedLayers(),
+    TopicWords(),
     SequenceBias(),
     LogitBias(),
     EncoderRepetitionPenalty(),

@@ -8,6 +8,7 @@ from penstock.decoding.strategies.beam_search import BeamSearch
 from penstock.decoding.strategies.best_of_n import BestOfN
 from penstock.decoding.strategies.constrained_beam_search import ConstrainedBeamSearch
 from penstock.decoding.strategies.contrastive_search import ContrastiveSearch
+from penstock.decoding.strategies.controlled import Controlled
 from penstock.decoding.strategies.diverse_beam_search import DiverseBeamSearch
 from penstock.decoding.strategies.dola import Dola
 from penstock.decoding.strategies.greedy import Greedy
@@ -30,6 +31,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         PromptLookup,
         ContrastiveSearch,
         Dola,
+        Controlled,
     )
 }
 DEFAULT_STRATEGY = Sampling.id
