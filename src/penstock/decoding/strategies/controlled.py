@@ -7,6 +7,7 @@ from penstock.decoding.parameters.filters import TEMPERATURE, TOP_P
 from penstock.decoding.parameters.groups import DRAWN, EVERYWHERE
 from penstock.decoding.parameters.request import CONTROL_CODE
 from penstock.decoding.parameters.words import TOPIC_STRENGTH, TOPIC_WORDS
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.sampling import Sampling
 
 
@@ -33,4 +34,24 @@ class Controlled(Sampling):
         main(CONTROL_CODE),
         TEMPERATURE,
         main(TOP_P, default=0.95),
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "strongly",
+            "Strongly on topic",
+            "For poems and posters: the topic is everywhere.",
+            {"topic_strength": 6.0},
+        ),
+        Preset(
+            "away",
+            "Away from a topic",
+            "For leaving out a subject: its words become rare, though not impossible.",
+            {"topic_strength": -6.0},
+        ),
+        Preset(
+            "summary",
+            "Summary with T5",
+            "For T5, which was trained on this code: a summary of the prompt.",
+            {"control_code": "summarize:", "temperature": 0.3},
+        ),
     )

@@ -7,6 +7,7 @@ from penstock.decoding.parameters.candidates import DOLA_LAYERS
 from penstock.decoding.parameters.filters import TEMPERATURE
 from penstock.decoding.parameters.groups import DRAWN, EVERYWHERE
 from penstock.decoding.parameters.penalties import REPETITION_PENALTY
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.sampling import Sampling
 
 
@@ -32,4 +33,18 @@ class Dola(Sampling):
         DOLA_LAYERS,
         main(TEMPERATURE, default=0.0),
         main(REPETITION_PENALTY, default=1.2),
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "reasoning",
+            "Reasoning",
+            "For longer answers: the lower layers know the least of what is thought out.",
+            {"dola_layers": "low"},
+        ),
+        Preset(
+            "with_chance",
+            "With chance",
+            "For several answers: drawn instead of chosen.",
+            {"temperature": 0.7},
+        ),
     )
