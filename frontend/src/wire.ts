@@ -17,6 +17,7 @@ export type ParameterType =
   | "alternatives"
   | "token_biases"
   | "word_biases"
+  | "layers"
   | "start_and_factor"
   | "text"
   | "texts"
@@ -232,6 +233,8 @@ export interface FinishEvent {
   readonly score: number | null;
   readonly text: string;
   readonly loop?: Loop;
+  /** Places of the forced words that the text lacks. */
+  readonly missing_words?: readonly number[];
 }
 
 export interface DoneEvent extends GenerateResponse {

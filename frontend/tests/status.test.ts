@@ -54,6 +54,13 @@ test("a loop is told by its place, and what helps is put into the settings", asy
   expect(remedyLabel({ kind: "adjust", settings: { temperature: 1 } }, drawing, catalog)).toBe("Try Temperature 1");
 });
 
+test("a text that lacks forced words says so, whatever ended it", () => {
+  const { text, remedy } = statusOf(report("finished", { finishReason: "length", missingWords: 2 }), null, []);
+
+  expect(text).toBe("2 forced words did not fit. Allow more length, or fewer words.");
+  expect(remedy).toBeNull();
+});
+
 test("a prompt that leaves no room has no length that would help", () => {
   const message = "600 prompt tokens do not fit. Shorten the prompt by at least 89 tokens.";
 

@@ -16,6 +16,7 @@ MAX_STOP_STRINGS = 4
 MAX_TEMPLATE_STOPS = 2  # that a chat template adds to those of a request
 MAX_STOP_LENGTH = 128
 MAX_LOGPROBS = 100
+MAX_LAYERS = 32  # that are compared with the last
 MAX_ALTERNATIVES = 16  # of a forced word
 MAX_BIAS = 100.0  # as far as OpenAI goes: it all but forbids or forces a token
 
@@ -47,6 +48,10 @@ def _several(most: int, neutral: tuple[Any, ...] = (), *, kind: str | None = Non
     return field(default=neutral, metadata={"most": most, "kind": kind})
 
 
+def _layers() -> Any:
+    return field(default=None, metadata={"kind": "layers"})
+
+
 def _text(longest: int, *, kind: str) -> Any:
     """A text of at most so many characters; left out, it asks for nothing."""
     return field(default=None, metadata={"longest": longest, "kind": kind})
@@ -65,10 +70,13 @@ class DecodingParams:
     regex: str | None = _text(2_048, kind="text")
     choice: tuple[str, ...] = _several(1_024, kind="texts")
     grammar: str | None = _text(65_536, kind="text")  # in Lark's notation
+    dola_layers: str | tuple[int, ...] | None = _layers()  # "low", "high" or layers from 0
     # particular tokens and words
     sequence_bias: tuple[tuple[Word, float], ...] = _several(256)
     logit_bias: tuple[tuple[int, float], ...] = _several(1024)  # token id, what is added
     bad_words: tuple[Word, ...] = _several(256)
+    topic_words: tuple[Word, ...] = _several(256)
+    topic_strength: float = _number(3.0, -20, 20)
     suppress_tokens: tuple[int, ...] = _several(1024)
     begin_suppress_tokens: tuple[int, ...] = _several(1024)
     # repetition
@@ -138,6 +146,7 @@ class DecodingParams:
         for name in ("logit_bias", "sequence_bias"):
             for _, bias in getattr(self, name):
                 check_range(name, bias, -MAX_BIAS, MAX_BIAS)
+        _check_layers(self.dola_layers)
         if self.exponential_decay_length_penalty is not None:
             start, factor = self.exponential_decay_length_penalty
             check_range("exponential_decay_length_penalty", start, 0, 1_000_000)
@@ -155,6 +164,17 @@ MOST: Mapping[str, int] = {
 LONGEST: Mapping[str, int] = {
     f.name: f.metadata["longest"] for f in fields(DecodingParams) if "longest" in f.metadata
 }
+
+
+def _check_layers(layers: str | tuple[int, ...] | None) -> None:
+    if isinstance(layers, tuple):
+        check_count("dola_layers", layers, MAX_LAYERS)
+    if layers == () or (isinstance(layers, str) and layers not in ("low", "high")):
+        raise InvalidParameter(
+            f"dola_layers={layers!r} names no layers.",
+            "Use low, high or a list of numbers.",
+            param="dola_layers",
+        )
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

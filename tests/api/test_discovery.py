@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from penstock.decoding.parameters.filters import FILTERS
 from penstock.decoding.strategies import STRATEGIES
 from tests.api.conftest import connected
 from tests.fakes import FakeModels
 
+STRATEGY_FIELDS = {"id", "label", "type", "description", "color", "parameters", "presets"}
 PARAMETER_FIELDS = {
     "name", "label", "type", "minimum", "maximum", "offered_minimum", "offered_maximum", "step",
     "scale", "default", "neutral", "nullable", "group", "section", "unit", "description", "effect",
@@ -106,11 +108,28 @@ def test_every_strategy_says_all_that_its_controls_need(client: TestClient) -> N
     assert answer["default"] == "sampling"
     assert [s["id"] for s in answer["strategies"]] == list(STRATEGIES)
     for strategy in answer["strategies"]:
-        assert strategy.keys() == {"id", "label", "type", "description", "color", "parameters"}
+        assert strategy.keys() == STRATEGY_FIELDS
         assert re.fullmatch("#[0-9A-F]{6}", strategy["color"])
         for parameter in strategy["parameters"]:
             assert parameter.keys() == PARAMETER_FIELDS
             assert parameter["nullable"] == (parameter["default"] is None)
+
+
+def test_every_preset_is_accepted_and_changes_what_it_names(client: TestClient) -> None:
+    for strategy in client.get("/strategies").json()["strategies"]:
+        ids = [preset["id"] for preset in strategy["presets"]]
+        defaults = {p["name"]: p["default"] for p in strategy["parameters"]}
+        assert 2 <= len(ids) <= 4 and len(set(ids)) == len(ids)
+        for preset in strategy["presets"]:
+            assert preset.keys() == {"id", "label", "description", "values"}
+            assert preset["description"].endswith(".") and "." not in preset["description"][:-1]
+            assert all(value != defaults[name] for name, value in preset["values"].items())
+            body = {"prompt": "x", "strategy": strategy["id"], "max_new_tokens": 2}
+
+            response = client.post("/generate", json={**body, **preset["values"]})
+
+            assert response.status_code == 200, response.text
+            assert response.json()["unused_parameters"] == []
 
 
 def test_every_offered_value_is_accepted(client: TestClient) -> None:
@@ -126,7 +145,10 @@ def test_every_offered_value_is_accepted(client: TestClient) -> None:
 
             assert response.status_code == 200, response.text
             used = {p["name"] for p in strategy["parameters"]}
-            assert set(response.json()["unused_parameters"]) == {"num_beams"} - used
+            if fields.get("temperature") == 0:  # nothing is drawn, so there is nothing to filter
+                used -= {p.name for p in FILTERS} - {"temperature"}
+            in_vain = set(response.json()["unused_parameters"])
+            assert in_vain == fields.keys() - used - {"num_return_sequences", "seed"}
 
 
 def test_models_tell_their_state_and_why(client: TestClient) -> None:

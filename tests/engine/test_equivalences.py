@@ -51,6 +51,7 @@ decoding_params = st.builds(
     frequency_penalty=st.sampled_from([0.0, 0.0, 0.7]),
     logit_bias=st.sampled_from([(), ((5, 3.0),)]),
     bad_words=st.sampled_from([(), ("e", (7, 8))]),
+    topic_words=st.sampled_from([(), (), ("he", " so", (7, 8))]),
     dry_multiplier=st.sampled_from([0.0, 0.0, 0.8]),
     min_p=st.sampled_from([0.0, 0.0, 0.1]),
     xtc_probability=st.sampled_from([0.0, 0.0, 0.5]),
@@ -66,6 +67,9 @@ def generation_requests(draw: st.DrawFn) -> GenerationRequest:
     params = draw(decoding_params)
     if strategy == "contrastive_search":
         params = replace(params, top_k=draw(st.integers(1, 5)))
+    if strategy == "dola":
+        layers = st.sampled_from([None, "low", "high", (0,), (0, 1)])
+        params = replace(params, dola_layers=draw(layers))
     most = STRATEGIES[strategy].max_texts(params) or 4
     return GenerationRequest(
         request_id="r",

@@ -23,6 +23,8 @@ export interface Report {
   readonly tokensPerSecond: number | null;
   readonly promptTokens: number | null;
   readonly finishReason: FinishReason | null;
+  /** How many of the forced words the text lacks. */
+  readonly missingWords?: number;
   readonly seed: number | null;
   readonly timings: Timings | null;
   readonly unused: readonly string[];
@@ -86,7 +88,8 @@ export function advance(report: Report, event: StreamEvent, now: number): Report
         now,
       );
     case "finish":
-      return { ...report, finishReason: report.finishReason ?? event.finish_reason };
+      if (report.finishReason !== null) return report;
+      return { ...report, finishReason: event.finish_reason, missingWords: event.missing_words?.length ?? 0 };
     case "done":
       return {
         ...report,

@@ -62,6 +62,9 @@ function finished(report: Report): Status {
       settings: report.loop.settings,
     });
   }
+  if (report.missingWords) {
+    return quiet(`${count(report.missingWords, "forced word")} did not fit. Allow more length, or fewer words.`);
+  }
   if (report.finishReason === "length") return quiet("Length reached.", { kind: "go-on" });
   if (report.finishReason === "cancelled") return quiet("The server cancelled this.", { kind: "go-on" });
   return quiet(report.tokens === 0 ? "The model had nothing to add." : "Came to its end.");

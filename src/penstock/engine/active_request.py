@@ -78,6 +78,8 @@ class ActiveRequest:
         sequence = EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
         sequence.keeps_hidden = isinstance(self._strategy.need(0), Probe)
         sequence.salt = request.tenant if sequence.source is None else None
+        if isinstance(request.params.dola_layers, tuple):
+            sequence.early_layers = request.params.dola_layers
         self._sequences = {0: sequence}
         self._followers: dict[int, Follower] = {}  # by sequence, with a constraint
         if prepared.constraint is not None:
@@ -139,12 +141,18 @@ class ActiveRequest:
             error=error,
         )
 
-    def questions(self, sequence: EngineSequence) -> list[Question]:
-        """What the strategy wants from the next logits of `sequence`, and after each guess."""
-        need = self._strategy.need(sequence.id)
-        return [self._question(sequence, need, i) for i in range(sequence.num_guesses + 1)]
+    def questions(self, sequence: EngineSequence, early: Tensor | None) -> list[Question]:
+        """What the strategy wants from the next logits of `sequence`, and after each guess.
 
-    def _question(self, sequence: EngineSequence, need: Need, num_guesses: int) -> Question:
+        `early` (num_questions, num_layers, vocab_size) are the logits of its early layers, if any.
+        """
+        need = self._strategy.need(sequence.id)
+        rows = [None] * (sequence.num_guesses + 1) if early is None else early.unbind()
+        return [self._question(sequence, need, i, row) for i, row in enumerate(rows)]
+
+    def _question(
+        self, sequence: EngineSequence, need: Need, num_guesses: int, early: Tensor | None
+    ) -> Question:
         """What is wanted if the first `num_guesses` guesses are right."""
         streams = need.streams if isinstance(need, Draw) else ()
         position = sequence.num_generated + num_guesses
@@ -158,6 +166,7 @@ class ActiveRequest:
                 eos_token_ids=self._prepared.stopping.eos_token_ids,
                 max_new_tokens=self._prepared.stopping.max_new_tokens,
                 allowed=self._allowed(sequence),
+                early=early,
                 coin=coin(self._prepared.seed, sequence.id, position),
                 total_surprise=sequence.total_surprise,
                 min_kept=need.min_kept if isinstance(need, DrawDistinct) else 1,
@@ -284,6 +293,7 @@ class ActiveRequest:
         surprise = self._surprises.get((parent.id, fork.token_id), 0.0)
         child.total_surprise = parent.total_surprise + surprise
         child.keeps_hidden = parent.keeps_hidden
+        child.early_layers = parent.early_layers
         blocks.fork(parent, child)
         self._sequences[fork.child_id] = child
         if parent.id in self._followers:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from penstock.decoding.constraints.compiling import Constraint, constraint_of
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
+from penstock.engine.layers import with_layers
 from penstock.engine.limits import room_after_prompt, room_beside_source
 from penstock.engine.wording import in_token_ids, single_tokens
 from penstock.errors import InvalidParameter, PromptTooLong
@@ -75,7 +76,7 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     return PreparedRequest(
         request=replace(
             request,
-            params=in_token_ids(request.params, model),
+            params=in_token_ids(with_layers(request.params, model), model),
             named_tokens=single_tokens(request.named_tokens, model),
         ),
         prompt_token_ids=token_ids,

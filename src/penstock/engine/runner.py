@@ -27,6 +27,8 @@ class Computed:
     logits: Tensor  # (num_outputs, vocab_size), without those that are pooled
     likeness: Mapping[Sequence, float] = field(default_factory=dict)  # as `Probe` says
     pooled: Tensor = NOTHING  # (num_pooled, hidden_size): final hidden states
+    # (num_outputs, num_layers, vocab_size): logits of the early layers of those that want them
+    early: Mapping[Sequence, Tensor] = field(default_factory=dict)
 
 
 class Runner:
@@ -60,7 +62,7 @@ class Runner:
         """
         self._encode(plan)
         packed = batch.build(plan, self.block_size)
-        if any(planned.sequence.keeps_hidden or planned.pooled for planned in plan):
+        if any(map(_looks_at_hidden, plan)):
             computed = self._run_and_look(plan, packed)
         else:
             computed = Computed(self._family.forward(packed, self._cache))
@@ -71,14 +73,37 @@ class Runner:
     def _run_and_look(self, plan: Seq[Planned[Any]], packed: ForwardBatch) -> Computed:
         """Compute the plan with a look at the hidden states that are compared or pooled."""
         assert isinstance(self._family, TellsHidden)
-        hidden = self._family.hidden(packed, self._cache)
+        layers = sorted({layer for planned in plan for layer in planned.sequence.early_layers})
+        *states, hidden = self._family.hidden(packed, self._cache, layers)
         outputs = hidden[packed.output_rows]
         num_logits = len(outputs) - sum(len(planned.pooled) for planned in plan)
         return Computed(
             self._family.head(outputs[:num_logits]),
             self._compare(plan, packed, hidden),
             outputs[num_logits:],
+            self._exit_early(plan, packed, dict(zip(layers, states, strict=True))),
         )
+
+    def _exit_early(
+        self, plan: Seq[Planned[Any]], packed: ForwardBatch, states: Mapping[int, Tensor]
+    ) -> dict[Sequence, Tensor]:
+        """The head's view of what reaches the early layers of those that want it."""
+        assert isinstance(self._family, TellsHidden)
+        ends = packed.query_starts.tolist()[1:]
+        wanted = [
+            (planned, states[layer][end - planned.num_outputs : end])
+            for planned, end in zip(plan, ends, strict=True)
+            if planned.completes
+            for layer in planned.sequence.early_layers
+        ]
+        if not wanted:
+            return {}
+        logits = self._family.head(torch.cat([rows for _, rows in wanted]))
+        by_sequence: dict[Sequence, list[Tensor]] = {}
+        parts = torch.split(logits, [len(rows) for _, rows in wanted])
+        for (planned, _), rows in zip(wanted, parts, strict=True):
+            by_sequence.setdefault(planned.sequence, []).append(rows)
+        return {sequence: torch.stack(rows, dim=1) for sequence, rows in by_sequence.items()}
 
     def _compare(
         self, plan: Seq[Planned[Any]], packed: ForwardBatch, hidden: Tensor
@@ -105,6 +130,11 @@ class Runner:
             self._family.encode(batch.build_sources(sources, self.block_size), self._cache)
         for source in sources:
             source.is_encoded = True
+
+
+def _looks_at_hidden(planned: Planned[Any]) -> bool:
+    sequence = planned.sequence
+    return bool(sequence.keeps_hidden or planned.pooled or sequence.early_layers)
 
 
 def _blocks_that_fit(family: Family, config: EngineConfig) -> int:

@@ -22,6 +22,9 @@ def in_token_ids(params: DecodingParams, model: LoadedModel) -> DecodingParams:
         sequence_bias=tuple(
             (_as_is("sequence_bias", word, tokenizer), bias) for word, bias in params.sequence_bias
         ),
+        topic_words=tuple(
+            dict.fromkeys(_inside("topic_words", word, tokenizer) for word in params.topic_words)
+        ),
         force_words=tuple(_alternatives(words, tokenizer) for words in params.force_words),
         dry_sequence_breakers=tuple(_ends(params.dry_sequence_breakers, tokenizer)),
     )
@@ -80,6 +83,16 @@ def _alternatives(words: Iterable[Word], tokenizer: Tokenizer) -> tuple[TokenIds
     return found
 
 
+def _inside(name: str, word: Word, tokenizer: Tokenizer) -> TokenIds:
+    """A word as it is after another; a text is put after a space, unless it has one."""
+    if isinstance(word, tuple) or not word.strip():
+        return _as_is(name, word, tokenizer)
+    first = tokenizer.encode_word("a")
+    both = tokenizer.encode_word("a " + word.removeprefix(" "))
+    is_cut = both[: len(first)] == first and len(both) > len(first)
+    return tuple(both[len(first) :]) if is_cut else _as_is(name, word, tokenizer)
+
+
 def _ends(words: Iterable[Word], tokenizer: Tokenizer) -> Iterator[TokenIds]:
     """The token that each word ends with inside a text."""
     for word in words:
@@ -91,7 +104,7 @@ def _token_ids(params: DecodingParams) -> Iterator[tuple[str, Iterable[int]]]:
     """All token ids in the parameters, by the name of the parameter."""
     yield "logit_bias", (token_id for token_id, _ in params.logit_bias)
     yield "sequence_bias", (token_id for word, _ in params.sequence_bias for token_id in _ids(word))
-    for name in ("bad_words", "dry_sequence_breakers"):
+    for name in ("bad_words", "topic_words", "dry_sequence_breakers"):
         yield name, (token_id for word in getattr(params, name) for token_id in _ids(word))
     yield "force_words", (i for words in params.force_words for word in words for i in _ids(word))
     for name in ("suppress_tokens", "begin_suppress_tokens"):

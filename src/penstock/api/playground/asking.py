@@ -50,7 +50,8 @@ class Asked:
     def type(self) -> str:
         """What the text is really made by: drawing at temperature 0 is greedy."""
         names = _names(self.strategy)
-        if "temperature" not in names or self.params.temperature > 0:
+        is_contrasted = self.params.dola_layers is not None
+        if "temperature" not in names or self.params.temperature > 0 or is_contrasted:
             return self.strategy.type
         return BeamSearch.type if "num_beams" in names else Greedy.type
 
@@ -110,6 +111,8 @@ def reported_parameters(asked: Asked, max_new_tokens: int) -> dict[str, Any]:
         for p in asked.strategy.parameters
         if p.name in values and (p.group == "main" or values[p.name] != NEUTRAL[p.name])
     }
+    if asked.fields.control_code is not None:
+        reported["control_code"] = asked.fields.control_code
     return {"type": asked.type, **reported, "max_new_tokens": max_new_tokens}
 
 
@@ -169,6 +172,7 @@ def _rendered(asked: Asked) -> str:
         asked.prompt,
         system_prompt=fields.system_prompt,
         examples=[(e.input, e.output) for e in fields.examples or ()],
+        control_code=fields.control_code,
     )
 
 

@@ -86,6 +86,7 @@ def _strategy(strategy: type[Strategy]) -> dict[str, Any]:
         "description": strategy.description,
         "color": strategy.color,
         "parameters": [_parameter(parameter) for parameter in strategy.parameters],
+        "presets": [asdict(preset) for preset in strategy.presets],
     }
 
 

@@ -22,6 +22,7 @@ from penstock.types import LONGEST, MAX_SEED, NEUTRAL
 
 MAX_EXAMPLES = 64
 MAX_STEPS = 16
+MAX_CODE_LENGTH = 1000
 MAX_COLUMNS = 8
 MAX_RUNS = 64
 MAX_SEEDS = 32
@@ -98,7 +99,10 @@ class GenerationFields(DecodingFields):
     max_new_tokens: int | None = _from_catalog(request.MAX_NEW_TOKENS)
     min_new_tokens: int | None = _from_catalog(request.MIN_NEW_TOKENS)
     num_return_sequences: int | None = _from_catalog(request.NUM_RETURN_SEQUENCES)
-    system_prompt: Text | None = Field(None, description="Put before everything else.")
+    control_code: Text | None = _from_catalog(
+        request.CONTROL_CODE, min_length=1, max_length=MAX_CODE_LENGTH
+    )
+    system_prompt: Text | None = Field(None, description="Put before the prompt and the examples.")
     examples: list[Example] | None = Field(
         None, max_length=MAX_EXAMPLES, description="Worked examples, put before the prompt."
     )

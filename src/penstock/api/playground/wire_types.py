@@ -60,6 +60,12 @@ def _check_word_bias(value: Any) -> Any:
     return [_check_word(value[0]), float(value[1])]
 
 
+def _check_layers(value: Any) -> Any:
+    if value in ("low", "high") or (isinstance(value, list) and value and _are_ids(value)):
+        return value
+    raise PydanticCustomError("layers", 'Use "low", "high" or a list of numbers from 0')
+
+
 def _check_start_and_factor(value: list[Any]) -> list[Any]:
     if len(value) != 2 or type(value[0]) is not int or not isinstance(value[1], int | float):
         raise PydanticCustomError("start", "Use a pair of a number of tokens and a factor")
@@ -138,6 +144,13 @@ WordBias = Annotated[
     AfterValidator(_check_word_bias),
     WithJsonSchema({"type": "array", "prefixItems": [WORD_SCHEMA, {"type": "number"}]}),
 ]
+Layers = Annotated[
+    Any,
+    AfterValidator(_check_layers),
+    WithJsonSchema(
+        {"anyOf": [{"enum": ["low", "high"]}, {"type": "array", "items": {"type": "integer"}}]}
+    ),
+]
 StartAndFactor = Annotated[
     list[int | float],
     AfterValidator(_check_start_and_factor),
@@ -161,6 +174,7 @@ WIRE_TYPES: Mapping[Kind, Any] = {
     "alternatives": list[Alternatives],
     "token_biases": dict[TokenIdName, float],
     "word_biases": list[WordBias],
+    "layers": Layers,
     "start_and_factor": StartAndFactor,
     "text": Text,
     "texts": list[Text],

@@ -6,6 +6,7 @@ from penstock.decoding.parameters.filters import FILTERS
 from penstock.decoding.parameters.form import FORM
 from penstock.decoding.parameters.penalties import PENALTIES
 from penstock.decoding.parameters.request import (
+    CONTROL_CODE,
     MAX_NEW_TOKENS,
     MIN_NEW_TOKENS,
     NUM_RETURN_SEQUENCES,
@@ -32,6 +33,7 @@ EVERYWHERE = (
     *WORDS,
     *ENDINGS,
     *WATERMARK,
+    CONTROL_CODE,
     PROCESSOR_ORDER,
 )
 DRAWN = (*FILTERS, NUM_RETURN_SEQUENCES, SEED)

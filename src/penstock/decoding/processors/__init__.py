@@ -18,6 +18,7 @@ from penstock.decoding.processors.biases import (
     SuppressTokens,
 )
 from penstock.decoding.processors.constraint import Constraint, stay_within
+from penstock.decoding.processors.contrasted_layers import ContrastedLayers
 from penstock.decoding.processors.dry import Dry
 from penstock.decoding.processors.endings import (
     ExponentialDecayLengthPenalty,
@@ -43,6 +44,7 @@ from penstock.decoding.processors.penalties import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from penstock.decoding.processors.topic_words import TopicWords
 from penstock.decoding.processors.truncation import (
     EpsilonCutoff,
     EtaCutoff,
@@ -60,6 +62,8 @@ from penstock.types import NEUTRAL, DecodingParams
 CONSTRAINT = Constraint()
 PENALTIES: tuple[LogitsProcessor, ...] = (  # for every strategy
     CONSTRAINT,
+    ContrastedLayers(),
+    TopicWords(),
     SequenceBias(),
     LogitBias(),
     EncoderRepetitionPenalty(),

@@ -11,6 +11,7 @@ from penstock.decoding.parameters import Parameter
 from penstock.decoding.parameters.beams import EARLY_STOPPING, LENGTH_PENALTY, NUM_BEAMS
 from penstock.decoding.parameters.groups import EVERYWHERE
 from penstock.decoding.parameters.request import NUM_RETURN_SEQUENCES
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.beam_group import (
     Beam,
     BeamGroup,
@@ -51,6 +52,25 @@ class BeamSearch:
         EARLY_STOPPING,
         NUM_RETURN_SEQUENCES,
         *EVERYWHERE,
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "translation",
+            "Translation",
+            "For translations: four beams, as most systems use, and a slight liking for length.",
+            {"num_beams": 4, "length_penalty": 1.2, "early_stopping": True},
+        ),
+        Preset(
+            "summary",
+            "Summary",
+            "For summaries: rather long than too short, and nothing said twice.",
+            {
+                "num_beams": 4,
+                "length_penalty": 2.0,
+                "early_stopping": True,
+                "no_repeat_ngram_size": 3,
+            },
+        ),
     )
 
     def __init__(self, given: StrategyInput) -> None:

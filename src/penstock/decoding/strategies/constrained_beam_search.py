@@ -13,6 +13,7 @@ from penstock.decoding.parameters.beams import (
 )
 from penstock.decoding.parameters.groups import EVERYWHERE
 from penstock.decoding.parameters.request import NUM_RETURN_SEQUENCES
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.beam_group import (
     Beam,
     BeamGroup,
@@ -109,6 +110,20 @@ class ConstrainedBeamSearch(BeamSearch):
         LENGTH_PENALTY,
         EARLY_STOPPING,
         NUM_RETURN_SEQUENCES,
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "title",
+            "Title",
+            "For titles and slogans with a given word: short, and searched for thoroughly.",
+            {"num_beams": 8, "length_penalty": 0.5, "max_new_tokens": 16},
+        ),
+        Preset(
+            "many_words",
+            "Many words",
+            "For several words in one text: more beams to share out, and nothing said twice.",
+            {"num_beams": 10, "no_repeat_ngram_size": 3},
+        ),
     )
 
     _group: ConstrainedGroup

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from penstock.decoding.parameters import Parameter
+from penstock.decoding.presets import Preset
 from penstock.types import DecodingParams, FinishReason, TreeNode
 
 
@@ -188,6 +189,7 @@ class Strategy(Protocol):
     description: ClassVar[str]
     color: ClassVar[str]  # of Okabe and Ito's palette, the same wherever the strategy appears
     parameters: ClassVar[tuple[Parameter, ...]]
+    presets: ClassVar[tuple[Preset, ...]]
 
     def __init__(self, given: StrategyInput) -> None: ...
 
