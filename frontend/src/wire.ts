@@ -108,7 +108,7 @@ export interface CompareRequest {
   readonly stream: boolean;
 }
 
-export type FinishReason = "stop" | "length" | "cancelled";
+export type FinishReason = "stop" | "length" | "time" | "cancelled";
 
 export interface SequenceResult {
   readonly text: string;
@@ -152,6 +152,15 @@ export interface WireError {
   readonly type: string;
   readonly param: string | null;
   readonly code: string | null;
+}
+
+/** Others are served first; comes again whenever the place changes. */
+export interface WaitingEvent {
+  readonly event: "waiting";
+  readonly column?: number;
+  /** 1 is the next. */
+  readonly position: number;
+  readonly estimated_seconds: number | null;
 }
 
 export interface StartEvent {
@@ -227,4 +236,4 @@ export interface ErrorEvent {
   readonly error: WireError;
 }
 
-export type StreamEvent = StartEvent | TokenEvent | FinishEvent | DoneEvent | ErrorEvent;
+export type StreamEvent = WaitingEvent | StartEvent | TokenEvent | FinishEvent | DoneEvent | ErrorEvent;

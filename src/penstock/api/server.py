@@ -191,6 +191,7 @@ def loading_options(settings: Settings) -> LoadingOptions:
         max_sequences=settings.engine.max_sequences,
         cache_bytes=settings.engine.cache_mib * 2**20,
         prefix_cache=settings.engine.prefix_cache,
+        max_wait_seconds=settings.limits.max_wait_seconds,
     )
 
 

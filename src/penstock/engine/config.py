@@ -14,3 +14,4 @@ class EngineConfig:
     max_sequences: int = 64  # sequences that run at the same time
     prefix_cache: bool = True  # what texts have in common at their beginning is computed once
     idle_share: float = 0.25  # of the blocks, at most, for beginnings of texts that have ended
+    max_wait_seconds: float | None = None  # for a place; who waits longer is turned away

@@ -81,6 +81,7 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
         max_sequences=options.max_sequences,
         cache_bytes=options.cache_bytes,
         prefix_cache=options.prefix_cache,
+        max_wait_seconds=options.max_wait_seconds,
     )
     served = ServedModel(
         id=plan.model_id,

@@ -76,6 +76,7 @@ class LoadingOptions:
     max_sequences: int = 64
     cache_bytes: int = 1 << 30
     prefix_cache: bool = True
+    max_wait_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,9 @@ class LimitSettings(Group):
         ge=1,
         description="About how many tokens of prompts may wait to be read; more are refused.",
     )
+    max_wait_seconds: float | None = Field(
+        120, gt=0, description="How long a request may wait for its turn before it is refused."
+    )
     max_body_bytes: int = Field(2 * 2**20, ge=1024, description="Largest request body.")
     memory_mib: int | None = Field(
         None,

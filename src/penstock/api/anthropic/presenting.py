@@ -5,7 +5,6 @@ from typing import Any
 
 from penstock.types import (
     EngineOutput,
-    FinishReason,
     RequestFinished,
     RequestStarted,
     SequenceFinished,
@@ -74,7 +73,7 @@ class MessagePresenter:
         found = self._sequence.stop_string
         if found is not None and found in self._stop_sequences:
             return "stop_sequence", found
-        is_long = self._sequence.finish_reason is FinishReason.LENGTH
+        is_long = self._sequence.finish_reason.is_limit
         return "max_tokens" if is_long else "end_turn", None
 
     def _message(

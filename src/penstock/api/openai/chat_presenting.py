@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
-from penstock.api.openai.presenting import usage
+from penstock.api.openai.presenting import reason_of, usage
 from penstock.text.call_reader import Argued, Called, CallReader, Piece, Said
 from penstock.types import (
     EngineOutput,
@@ -108,7 +108,7 @@ class ChatPresenter:
 
 def _reason(sequence: SequenceFinished, *, has_calls: bool) -> str:
     is_complete = sequence.finish_reason is FinishReason.STOP
-    return "tool_calls" if has_calls and is_complete else sequence.finish_reason.value
+    return "tool_calls" if has_calls and is_complete else reason_of(sequence)
 
 
 def _calls(pieces: Iterable[Piece]) -> list[dict[str, Any]]:

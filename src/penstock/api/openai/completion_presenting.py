@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
-from penstock.api.openai.presenting import usage
+from penstock.api.openai.presenting import reason_of, usage
 from penstock.types import (
     ChosenLogprob,
     EngineOutput,
@@ -60,7 +60,7 @@ class CompletionPresenter:
                 placed = [*track.push("", _ending(output)), *track.finish()]
                 logprobs = self._logprobs(number, placed) if placed else None
                 chunk = self._chunk(number, output.index, "", logprobs)
-                return [{**chunk, "finish_reason": output.finish_reason.value}]
+                return [{**chunk, "finish_reason": reason_of(output)}]
             case RequestFinished():
                 self._ends.append(output)
         return []
@@ -89,7 +89,7 @@ class CompletionPresenter:
             logprobs = shown.joined(self._prompt_logprobs.get(number), logprobs)
         text = self._form.prompts[number] + sequence.text
         choice = self._chunk(number, index, text, logprobs)
-        return {**choice, "finish_reason": sequence.finish_reason.value}
+        return {**choice, "finish_reason": reason_of(sequence)}
 
     def _echo(self, number: int, logprobs: dict[str, Any] | None) -> list[dict[str, Any]]:
         prompt = self._form.prompts[number]

@@ -16,6 +16,7 @@ from penstock.types import (
     PromptEmbedded,
     PromptScored,
     RequestFinished,
+    RequestQueued,
     RequestStarted,
     SequenceFinished,
     Timings,
@@ -43,15 +44,6 @@ class Presenter:
             case RequestStarted():
                 self._started = output
                 return self._start_event(output)
-            case PromptScored():
-                return {
-                    "event": "prompt",
-                    "logprobs": [_chosen(c).model_dump() for c in output.logprobs],
-                }
-            case PromptEmbedded():
-                return {"event": "embedding", "values": list(output.values)}
-            case TokensAdded():
-                return _token_event(output)
             case SequenceFinished():
                 self._finished[output.index] = output
                 return _finish_event(output)
@@ -60,6 +52,7 @@ class Presenter:
                 if output.error is not None:
                     raise output.error
                 return {"event": "done", **self.answer().model_dump()}
+        return _event(output)
 
     def answer(self) -> answers.GenerateAnswer:
         """The whole answer, once the last output was seen."""
@@ -130,6 +123,21 @@ class Presenter:
             stop=asked.fields.stop or [],
             seed=started.seed,
         )
+
+
+def _event(output: RequestQueued | PromptScored | PromptEmbedded | TokensAdded) -> dict[str, Any]:
+    """The event of what only passes through."""
+    match output:
+        case RequestQueued(position=position, estimated_seconds=seconds):
+            estimated = None if seconds is None else round(seconds, 1)
+            return {"event": "waiting", "position": position, "estimated_seconds": estimated}
+        case PromptScored():
+            logprobs = [_chosen(c).model_dump() for c in output.logprobs]
+            return {"event": "prompt", "logprobs": logprobs}
+        case PromptEmbedded():
+            return {"event": "embedding", "values": list(output.values)}
+        case TokensAdded():
+            return _token_event(output)
 
 
 def _token_event(output: TokensAdded) -> dict[str, Any]:
