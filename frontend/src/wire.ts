@@ -110,7 +110,7 @@ export interface CompareRequest {
   readonly stream: boolean;
 }
 
-export type FinishReason = "stop" | "length" | "cancelled";
+export type FinishReason = "stop" | "length" | "time" | "cancelled";
 
 /** A text ends in a loop; `settings` are the fields of a request that would help. */
 export interface Loop {
@@ -171,6 +171,15 @@ export interface WireError {
   readonly type: string;
   readonly param: string | null;
   readonly code: string | null;
+}
+
+/** Others are served first; comes again whenever the place changes. */
+export interface WaitingEvent {
+  readonly event: "waiting";
+  readonly column?: number;
+  /** 1 is the next. */
+  readonly position: number;
+  readonly estimated_seconds: number | null;
 }
 
 export interface StartEvent {
@@ -263,6 +272,7 @@ export interface GroupsEvent {
 }
 
 export type StreamEvent =
+  | WaitingEvent
   | StartEvent
   | TokenEvent
   | FinishEvent

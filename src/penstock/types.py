@@ -18,6 +18,7 @@ MAX_STOP_LENGTH = 128
 MAX_LOGPROBS = 100
 MAX_LAYERS = 32  # that are compared with the last
 MAX_ALTERNATIVES = 16  # of a forced word
+MIN_TIME, MAX_TIME = 0.001, 86_400.0  # seconds
 MAX_BIAS = 100.0  # as far as OpenAI goes: it all but forbids or forces a token
 
 
@@ -26,7 +27,13 @@ class FinishReason(StrEnum):
 
     STOP = "stop"  # the model ended the text, or a stop string matched
     LENGTH = "length"  # as many tokens as were asked for
+    TIME = "time"  # as much time as it was given
     CANCELLED = "cancelled"
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether a limit of the request ended the text, which might have gone on."""
+        return self in (FinishReason.LENGTH, FinishReason.TIME)
 
 
 Word = str | tuple[int, ...]  # a piece of text, or the token ids it stands for
@@ -227,6 +234,7 @@ class GenerationRequest:
     trace: int | None = None  # report what each step of the chain did, with so many candidates
     beam_tree: bool = False  # tell how the beams grow, where there are any
     embed: bool = False  # give the mean of the prompt's final hidden states
+    max_time: float | None = None  # seconds from its arrival at the engine; then the text ends
     tenant: str = ""  # on whose behalf: nothing that was computed for one is shared with another
 
     def __post_init__(self) -> None:
@@ -239,6 +247,8 @@ class GenerationRequest:
         check_range("max_length", self.max_length, 1, 1_000_000)
         check_range("min_new_tokens", self.min_new_tokens, 0, 1_000_000)
         check_range("num_return_sequences", self.num_sequences, 1, 8)
+        if self.max_time is not None:
+            check_range("max_time", self.max_time, MIN_TIME, MAX_TIME)
         if self.seed is not None:
             check_range("seed", self.seed, 0, MAX_SEED)
         for name in ("logprobs", "prompt_logprobs", "trace"):
@@ -308,6 +318,15 @@ class ChosenLogprob:
     top: tuple[TokenLogprob, ...]
     stages: tuple[Stage, ...] = ()  # with `trace`
     named: tuple[TokenLogprob, ...] = ()  # those of `named_tokens`, in their order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestQueued:
+    """The request waits. Comes before it is taken up, if ever, and again when its place changes."""
+
+    request_id: str
+    position: int  # 1 is the next to be taken up
+    estimated_seconds: float | None  # until then, at the pace of late; none where nothing has moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,7 +441,8 @@ class RequestFinished:
 
 
 EngineOutput = (
-    RequestStarted
+    RequestQueued
+    | RequestStarted
     | PromptScored
     | PromptEmbedded
     | TokensAdded

@@ -206,6 +206,8 @@ def test_health_answers_while_the_model_loads_and_a_request_waits_for_it() -> No
             "status": "healthy",
             "models_loaded": 0,
             "available_models": [],
+            "texts_under_way": 0,
+            "tokens_waiting": 0,
         }
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()) == (503, {"status": "loading"})

@@ -18,7 +18,14 @@ from penstock.api.docs import docs_routes
 from penstock.api.errors import install_error_handlers
 from penstock.api.files import file_routes
 from penstock.api.lab import branch, next_token, score, watermark
-from penstock.api.middleware import BodyLimit, CrashNet, KnownHosts, RequestIds, SecurityHeaders
+from penstock.api.middleware import (
+    BodyLimit,
+    Callers,
+    CrashNet,
+    KnownHosts,
+    RequestIds,
+    SecurityHeaders,
+)
 from penstock.api.ollama import OLLAMA
 from penstock.api.openai import OPENAI
 from penstock.api.openai.response_store import ResponseStore
@@ -91,6 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _add_middleware(app: FastAPI, edge: Edge) -> None:
     """The last one added is the first to see a request."""
     app.add_middleware(CrashNet)
+    app.add_middleware(Callers)
     app.add_middleware(BodyLimit, max_bytes=edge.max_body_bytes)
     if edge.cors_origins:
         app.add_middleware(

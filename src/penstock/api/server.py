@@ -81,7 +81,10 @@ def build_services(
 ) -> Services:
     """The services for these settings. Without a launcher, models run in this process."""
     lifecycle = Lifecycle(source, launcher, rules=_rules(settings))
-    admission = Admission(max_in_flight=settings.limits.max_in_flight)
+    admission = Admission(
+        max_in_flight=settings.limits.max_in_flight,
+        max_waiting_tokens=settings.limits.max_waiting_tokens,
+    )
     return Services(
         lifecycle=lifecycle,
         admission=admission,
@@ -189,6 +192,7 @@ def loading_options(settings: Settings) -> LoadingOptions:
         cache_bytes=settings.engine.cache_mib * 2**20,
         prefix_cache=settings.engine.prefix_cache,
         watermark_key=settings.watermark_number,
+        max_wait_seconds=settings.limits.max_wait_seconds,
     )
 
 

@@ -27,6 +27,7 @@ from penstock.decoding.strategies.interface import (
     Tell,
 )
 from penstock.engine.block_manager import BlockManager
+from penstock.engine.deadline import UntilLate
 from penstock.engine.outputs import LogprobTree, ReturnedSequence, TreeTeller
 from penstock.engine.prepare import PreparedRequest
 from penstock.engine.prompt_mean import PromptMean
@@ -61,15 +62,17 @@ class ActiveRequest:
     ) -> None:
         request = prepared.request
         self.request_id = request.request_id
+        self.tenant = request.tenant
         self.stopwatch = Stopwatch(submitted_at)
         self.num_cached_tokens = 0  # of the prompt, that needed no computing
         self._prepared = prepared
+        self._stop = UntilLate(prepared.stopping)
         self._strategy = STRATEGIES[request.strategy](
             StrategyInput(
                 params=request.params,
                 num_sequences=request.num_sequences,
                 eos_token_ids=prepared.stopping.eos_token_ids,
-                stop=prepared.stopping,
+                stop=self._stop,
                 prompt_token_ids=prepared.prompt_token_ids,
                 tells_tree=request.beam_tree,
             )
@@ -112,6 +115,27 @@ class ActiveRequest:
     @property
     def live(self) -> Iterable[EngineSequence]:
         return self._sequences.values()
+
+    @property
+    def num_to_compute(self) -> int:
+        """The tokens of its live sequences that are not computed yet."""
+        return sum(sequence.num_pending for sequence in self.live)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it was ever planned."""
+        return self.stopwatch.planned_at is not None
+
+    @property
+    def can_be_cut_short(self) -> bool:
+        """Whether its texts may end now, without its strategy and with nothing that is owed.
+
+        A strategy that is at work ends its texts itself, and a prompt that is to be scored is.
+        """
+        has_decided = self.stopwatch.first_token_at is not None
+        is_at_work = has_decided and all(sequence.block_table for sequence in self.live)
+        owes = not has_decided and any(sequence.must_be_read for sequence in self.live)
+        return not is_at_work and not owes
 
     @property
     def is_finished(self) -> bool:
@@ -245,6 +269,16 @@ class ActiveRequest:
             outputs += self._carry_out(action, blocks)
         self._surprises = {}
         return outputs
+
+    def note_time(self, now: float) -> bool:
+        """Whether the request is late; from then on its strategy finds every text complete."""
+        max_time = self._prepared.request.max_time
+        self._stop.is_late = max_time is not None and now - self.stopwatch.submitted_at >= max_time
+        return self._stop.is_late
+
+    def end_late(self) -> list[SequenceFinished]:
+        """End every unfinished text where it stands, for want of time."""
+        return self._finish_all(FinishReason.TIME)
 
     def cancel(self) -> list[SequenceFinished]:
         """End every unfinished text where it stands."""

@@ -15,3 +15,4 @@ class EngineConfig:
     prefix_cache: bool = True  # what texts have in common at their beginning is computed once
     idle_share: float = 0.25  # of the blocks, at most, for beginnings of texts that have ended
     watermark_key: int | None = field(default=None, repr=False)  # of requests that bring none
+    max_wait_seconds: float | None = None  # for a place; who waits longer is turned away

@@ -101,6 +101,7 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
         cache_bytes=options.cache_bytes,
         prefix_cache=options.prefix_cache,
         watermark_key=options.watermark_key,
+        max_wait_seconds=options.max_wait_seconds,
     )
     served = ServedModel(
         id=plan.model_id,

@@ -79,6 +79,7 @@ class LoadingOptions:
     cache_bytes: int = 1 << 30
     prefix_cache: bool = True
     watermark_key: int | None = field(default=None, repr=False)
+    max_wait_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,14 @@ class LimitSettings(Group):
     """How much the server takes on."""
 
     max_in_flight: int = Field(128, ge=1, description="Texts under way at once; more are refused.")
+    max_waiting_tokens: int = Field(
+        32_768,
+        ge=1,
+        description="About how many tokens of prompts may wait to be read; more are refused.",
+    )
+    max_wait_seconds: float | None = Field(
+        120, gt=0, description="How long a request may wait for its turn before it is refused."
+    )
     max_body_bytes: int = Field(2 * 2**20, ge=1024, description="Largest request body.")
     memory_mib: int | None = Field(
         None,

@@ -16,7 +16,7 @@ from penstock.api.openai.generating import Generations
 from penstock.api.openai.schemas import SharedFields
 from penstock.api.sse import Event, EventStream
 from penstock.serving.models import ServedModel
-from penstock.types import EngineOutput, RequestFinished
+from penstock.types import EngineOutput, FinishReason, RequestFinished, SequenceFinished
 
 FINGERPRINT_LENGTH = 12
 OBFUSCATION_BLOCK = 32  # characters; a chunk's text is padded to a multiple of it
@@ -75,6 +75,12 @@ def usage(ends: Sequence[RequestFinished]) -> dict[str, Any]:
         "prompt_tokens_details": {"cached_tokens": num_cached, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
     }
+
+
+def reason_of(sequence: SequenceFinished) -> str:
+    """Why a text ended, in the words that OpenAI's clients know."""
+    reason = sequence.finish_reason
+    return (FinishReason.LENGTH if reason.is_limit else reason).value
 
 
 async def respond(

@@ -15,7 +15,7 @@ from penstock.api.openai.fields import (
     wire_fields,
 )
 from penstock.api.openai.formats import MAX_TOOLS, ResponseFormat, ToolBody, ToolChoice
-from penstock.api.playground.schemas import DecodingFields, Strict
+from penstock.api.playground.schemas import MAX_TIME_FIELD, DecodingFields, Strict
 from penstock.api.playground.wire_types import Name, StopStrings, Text, check_text
 from penstock.types import MAX_LOGPROBS
 
@@ -149,6 +149,7 @@ class Choices(DecodingFields):
     seed: int | None = Field(
         None, ge=-(2**63), le=2**63 - 1, description="The same seed gives the same text."
     )
+    max_time: float | None = MAX_TIME_FIELD
 
 
 class OwnFields(Choices):

@@ -60,7 +60,7 @@ class SequenceAnswer(Answer):
     """One text, without the prompt."""
 
     text: str
-    finish_reason: Literal["stop", "length", "cancelled"]
+    finish_reason: Literal["stop", "length", "time", "cancelled"]
     tokens: int
     score: float | None = Field(description="Length-normalised log-probability, from beams.")
     logprobs: list[ChosenTokenAnswer] | None

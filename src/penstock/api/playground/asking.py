@@ -95,6 +95,7 @@ def to_request(asked: Asked, model: ServedModel) -> GenerationRequest:
         named_tokens=words_named(fields.named_tokens),
         trace=fields.trace,
         beam_tree=bool(fields.beam_tree),
+        max_time=fields.max_time,
     )
 
 

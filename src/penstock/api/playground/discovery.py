@@ -48,7 +48,13 @@ async def show_model(name: str, services: ServicesDep) -> dict[str, Any]:
 async def tell_health(services: ServicesDep) -> dict[str, Any]:
     """Cheap, public and never waits for a model."""
     loaded = list(services.lifecycle.loaded)
-    return {"status": "healthy", "models_loaded": len(loaded), "available_models": loaded}
+    return {
+        "status": "healthy",
+        "models_loaded": len(loaded),
+        "available_models": loaded,
+        "texts_under_way": services.admission.num_in_flight,
+        "tokens_waiting": services.admission.num_waiting_tokens,
+    }
 
 
 @router.get(

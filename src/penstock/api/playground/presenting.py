@@ -18,6 +18,7 @@ from penstock.types import (
     PromptEmbedded,
     PromptScored,
     RequestFinished,
+    RequestQueued,
     RequestStarted,
     SequenceFinished,
     Timings,
@@ -156,8 +157,12 @@ class Presenter:
         return list(apply_steps(self._asked.steps, whole, self._asked.prompt))
 
 
-def _event(output: PromptScored | PromptEmbedded | TokensAdded) -> dict[str, Any]:
+def _event(output: RequestQueued | PromptScored | PromptEmbedded | TokensAdded) -> dict[str, Any]:
+    """The event of what only passes through."""
     match output:
+        case RequestQueued(position=position, estimated_seconds=seconds):
+            estimated = None if seconds is None else round(seconds, 1)
+            return {"event": "waiting", "position": position, "estimated_seconds": estimated}
         case PromptScored():
             logprobs = [_chosen(c).model_dump() for c in output.logprobs]
             return {"event": "prompt", "logprobs": logprobs}

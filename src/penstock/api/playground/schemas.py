@@ -18,7 +18,7 @@ from penstock.api.playground.wire_types import (
 )
 from penstock.decoding.parameters import Parameter, request
 from penstock.decoding.strategies import PARAMETERS
-from penstock.types import LONGEST, MAX_SEED, NEUTRAL
+from penstock.types import LONGEST, MAX_SEED, MAX_TIME, MIN_TIME, NEUTRAL
 
 MAX_EXAMPLES = 64
 MAX_STEPS = 16
@@ -32,6 +32,13 @@ KEEP_ALIVE = Field(
     description="How long the model stays loaded without a request: seconds, `10m`, `2h`, 0 to "
     "unload it after this, -1 for ever. Holds until another is sent. Models that are loaded at "
     "start always stay.",
+)
+
+MAX_TIME_FIELD = Field(
+    None,
+    ge=MIN_TIME,
+    le=MAX_TIME,
+    description="Seconds the text may take, waiting included; then it ends as it stands.",
 )
 
 
@@ -118,6 +125,7 @@ class GenerationFields(DecodingFields):
         None, ge=0, le=20, description="How many alternatives to report beside each token."
     )
     keep_alive: KeepAlive | None = KEEP_ALIVE
+    max_time: float | None = MAX_TIME_FIELD
     trace: int | None = Field(
         None,
         ge=0,
