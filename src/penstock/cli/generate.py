@@ -18,6 +18,12 @@ def generate(  # noqa: PLR0913  (its options are its interface)
     ] = None,
     strategy: Annotated[str | None, typer.Option(help="Decoding strategy [sampling].")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Tokens to write at most.")] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="Number format of the weights: float32, bfloat16, int8 or int4 [float32]."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same text.")] = None,
     assignments: Annotated[
         list[str] | None,
@@ -36,7 +42,9 @@ def generate(  # noqa: PLR0913  (its options are its interface)
 
     set_up_logging(LogLevel.WARNING)
     flags = {"strategy": strategy, "max_new_tokens": max_new_tokens, "seed": seed}
-    question = ask(sys.stdin.read() if prompt == "-" else prompt, assignments or [], flags, model)
+    settings = {"model": model, "engine.dtype": dtype}
+    text = sys.stdin.read() if prompt == "-" else prompt
+    question = ask(text, assignments or [], flags, settings)
     if as_json:
         print_json(write(question).model_dump(mode="json"))
     else:

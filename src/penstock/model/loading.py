@@ -13,19 +13,24 @@ from torch import Tensor
 from penstock.errors import UnsupportedModel
 from penstock.model.bridged_types import refuse_unknown
 from penstock.model.checkpoint import read_weights
+from penstock.model.dtypes import QUANTISED, Dtype
 from penstock.model.families import FAMILIES
 from penstock.model.families.interface import EncoderDecoder, Family, TellsHidden
 from penstock.model.folder import read_config
-from penstock.ops.interface import Ops
+from penstock.ops.interface import INT4, Ops
 from penstock.text.chat_templates import FALLBACK_TEMPLATE, ChatTemplate
 from penstock.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
-Dtype = Literal["float32", "bfloat16"]
 Stage = Literal["tokenizer", "weights", "layout"]
 
-STORES: Mapping[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+STORES: Mapping[Dtype, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.int8,
+    "int4": INT4,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,7 @@ def load_model(
     started = time.perf_counter()
     config = read_config(folder)
     refuse_unknown(config["model_type"])
+    _refuse_unquantisable(config["model_type"], dtype)
     progress("tokenizer")
     tokenizer = Tokenizer.from_folder(folder)
     progress("weights")
@@ -95,6 +101,17 @@ def load_model(
         model_id, loaded.num_parameters, dtype, loaded.num_bytes, loaded.load_seconds,
     )  # fmt: skip
     return loaded
+
+
+def _refuse_unquantisable(model_type: str, dtype: Dtype) -> None:
+    """Refuse to quantise a model that transformers' own code computes."""
+    if dtype in QUANTISED and model_type not in FAMILIES:
+        raise UnsupportedModel(
+            f"A model of the type {model_type!r} runs through transformers and cannot be kept as "
+            f"{dtype}.",
+            "Set PENSTOCK_ENGINE__DTYPE to float32 or bfloat16, or choose a model of the types "
+            f"{', '.join(sorted(FAMILIES))}.",
+        )
 
 
 def _load_family(

@@ -78,7 +78,7 @@ class KernelOps(TorchOps):
 
     def pack_linear(self, weight: Tensor, bias: Tensor | None, store: torch.dtype) -> LinearWeight:
         if store not in ELEMENTS:
-            raise EngineFailed(f"The kernels do not store {store}.", "Store float32 or bfloat16.")
+            return super().pack_linear(weight, bias, store)
         if bias is not None:
             bias = bias.detach().to("cpu", torch.float32).contiguous()
         return KernelLinearWeight(
@@ -92,7 +92,8 @@ class KernelOps(TorchOps):
         activation: Activation | None = None,
         residual: Tensor | None = None,
     ) -> Tensor:
-        assert isinstance(weight, KernelLinearWeight)
+        if not isinstance(weight, KernelLinearWeight):
+            return super().linear(x, weight, activation, residual)
         rows, x_stride = describe_rows(x, weight.in_features)
         out = torch.empty((rows, weight.out_features))
         residual_data = residual_stride = 0

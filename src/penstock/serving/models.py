@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from penstock.model.dtypes import Dtype
 from penstock.model.hub_progress import Progress
 from penstock.serving.engine_thread import EngineKit
 
@@ -71,7 +72,7 @@ class LoadingOptions:
 
     num_threads: int
     data_dir: Path | None = None  # models placed by hand lie in its `models` folder
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Dtype = "float32"
     max_batch_tokens: int = 256
     max_sequences: int = 64
     cache_bytes: int = 1 << 30

@@ -63,8 +63,10 @@ class LimitSettings(Group):
 class EngineSettings(Group):
     """How the engine spends memory and time."""
 
-    dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Number format of the weights in memory."
+    dtype: Literal["float32", "bfloat16", "int8", "int4"] = Field(
+        "float32",
+        description="Number format of the weights in memory; `int8` and `int4` round them in "
+        "groups when a model is loaded.",
     )
     max_batch_tokens: int = Field(256, ge=16, description="Tokens computed per engine step.")
     max_sequences: int = Field(64, ge=1, description="Sequences computed together.")
