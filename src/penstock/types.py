@@ -190,6 +190,7 @@ class GenerationRequest:
     logprobs: int | None = None  # how many alternatives to report beside each token
     prompt_logprobs: int | None = None  # the same for each token of the prompt but the first
     trace: int | None = None  # report what each step of the chain did, with so many candidates
+    adapter: str | None = None  # by name, on top of the model
     embed: bool = False  # give the mean of the prompt's final hidden states
 
     def __post_init__(self) -> None:
@@ -269,6 +270,7 @@ class RequestStarted:
     max_new_tokens: int
     seed: int
     num_sequences: int
+    adapter_digest: str | None = None  # of the adapter that the text is written with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from penstock.api.middleware import BodyLimit, CrashNet, KnownHosts, RequestIds,
 from penstock.api.ollama import OLLAMA
 from penstock.api.openai import OPENAI
 from penstock.api.openai.response_store import ResponseStore
-from penstock.api.playground import compare, discovery, generate, lifecycle, texts
+from penstock.api.playground import adapters, compare, discovery, generate, lifecycle, texts
 from penstock.api.services import Services
 
 WEB_FOLDER = Path(__file__).parent.parent / "web"
@@ -61,6 +61,7 @@ def create_app(services: Services, edge: Edge) -> FastAPI:
         texts,
         discovery,
         lifecycle,
+        adapters,
         next_token,
         score,
         *OPENAI,

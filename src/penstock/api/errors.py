@@ -27,6 +27,8 @@ STATUS: Mapping[type[errors.PenstockError], int] = {
     errors.NotAllowed: 403,
     errors.ResponseNotFound: 404,
     errors.UnsupportedModel: 400,
+    errors.AdapterNotFound: 404,
+    errors.UnsupportedAdapter: 400,
     errors.ServerBusy: 503,
     errors.RequestCancelled: 499,
 }

@@ -16,6 +16,9 @@ def generate(  # noqa: PLR0913  (its options are its interface)
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Model id, hub id or folder.")
     ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A LoRA adapter on top of the model.")
+    ] = None,
     strategy: Annotated[str | None, typer.Option(help="Decoding strategy [sampling].")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Tokens to write at most.")] = None,
     dtype: Annotated[
@@ -41,7 +44,12 @@ def generate(  # noqa: PLR0913  (its options are its interface)
     from penstock.cli.writing import ask, print_text, write
 
     set_up_logging(LogLevel.WARNING)
-    flags = {"strategy": strategy, "max_new_tokens": max_new_tokens, "seed": seed}
+    flags = {
+        "strategy": strategy,
+        "max_new_tokens": max_new_tokens,
+        "seed": seed,
+        "adapter": adapter,
+    }
     settings = {"model": model, "engine.dtype": dtype}
     text = sys.stdin.read() if prompt == "-" else prompt
     question = ask(text, assignments or [], flags, settings)

@@ -34,6 +34,7 @@ from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
 from penstock.engine.stopwatch import Stopwatch
 from penstock.errors import PenstockError
+from penstock.ops.adapted_ops import Additions
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
 from penstock.text.tokenizer import Tokenizer
@@ -104,6 +105,12 @@ class ActiveRequest:
         self._unfinished = set(range(request.num_sequences))
 
     @property
+    def additions(self) -> Additions | None:
+        """What its adapter adds, if it has one."""
+        adapter = self._prepared.adapter
+        return None if adapter is None else adapter.additions
+
+    @property
     def live(self) -> Iterable[EngineSequence]:
         return self._sequences.values()
 
@@ -117,12 +124,14 @@ class ActiveRequest:
         return self._results.keys() >= self._sequences.keys()
 
     def started(self) -> RequestStarted:
+        adapter = self._prepared.adapter
         return RequestStarted(
             request_id=self.request_id,
             num_prompt_tokens=len(self._prepared.prompt_token_ids),
             max_new_tokens=self._prepared.stopping.max_new_tokens,
             seed=self._prepared.seed,
             num_sequences=len(self._returned),
+            adapter_digest=None if adapter is None else adapter.digest,
         )
 
     def finished(self, error: Exception | None = None) -> RequestFinished:

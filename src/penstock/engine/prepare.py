@@ -12,6 +12,7 @@ from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.limits import room_after_prompt, room_beside_source
 from penstock.engine.wording import in_token_ids
 from penstock.errors import InvalidParameter, PromptTooLong
+from penstock.model.adapters import Adapter
 from penstock.model.loading import LoadedModel
 from penstock.types import GenerationRequest
 
@@ -29,6 +30,7 @@ class PreparedRequest:
     seed: int
     constraint: Constraint | None = None
     decoder_start_token_id: int | None = None
+    adapter: Adapter | None = None
 
     @property
     def source_token_ids(self) -> tuple[int, ...] | None:
@@ -53,6 +55,7 @@ class PreparedRequest:
 def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     """Tokenize the prompt and settle every limit, or say what does not fit."""
     _check_strategy(request)
+    adapter = None if request.adapter is None else model.adapters.get(request.adapter)
     token_ids = _prompt_token_ids(request, model)
     max_new_tokens = _max_new_tokens(request, len(token_ids), model)
     if request.min_new_tokens > max_new_tokens:
@@ -78,6 +81,7 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
         stopping=stopping,
         seed=seed,
         constraint=constraint,
+        adapter=adapter,
     )
 
 

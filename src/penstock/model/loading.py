@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from penstock.errors import UnsupportedModel
+from penstock.model.adapter_folder import AdapterFolders
+from penstock.model.adapters import MAX_ADAPTER_BYTES, AdapterShelf
 from penstock.model.bridged_types import refuse_unknown
 from penstock.model.checkpoint import read_weights
 from penstock.model.dtypes import QUANTISED, Dtype
 from penstock.model.families import FAMILIES
 from penstock.model.families.interface import EncoderDecoder, Family, TellsHidden
 from penstock.model.folder import read_config
+from penstock.ops.adapted_ops import AdaptedOps
 from penstock.ops.interface import INT4, Ops
 from penstock.text.chat_templates import FALLBACK_TEMPLATE, ChatTemplate
 from penstock.text.tokenizer import Tokenizer
@@ -34,6 +37,17 @@ STORES: Mapping[Dtype, torch.dtype] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterPlaces:
+    """Where a model's adapters come from, and how much memory they may take."""
+
+    folders: AdapterFolders = field(default_factory=AdapterFolders)
+    max_bytes: int = MAX_ADAPTER_BYTES
+
+
+NO_ADAPTERS = AdapterPlaces()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
     """A model that can run: its architecture with weights, and its tokenizer."""
 
@@ -47,6 +61,7 @@ class LoadedModel:
     num_bytes: int
     load_seconds: float
     chat_template: ChatTemplate = FALLBACK_TEMPLATE
+    adapters: AdapterShelf = field(default_factory=lambda: AdapterShelf(None, AdapterFolders()))
 
     @property
     def hidden_size(self) -> int | None:
@@ -62,13 +77,14 @@ class LoadedModel:
         return family.decoder_start_token_id if isinstance(family, EncoderDecoder) else None
 
 
-def load_model(
+def load_model(  # noqa: PLR0913  # how it is loaded, each with a default
     folder: Path,
     *,
     model_id: str,
     ops: Ops,
     dtype: Dtype = "float32",
     device: str = "cpu",
+    adapters: AdapterPlaces = NO_ADAPTERS,
     progress: Callable[[Stage], None] = lambda stage: None,
 ) -> LoadedModel:
     """Load a folder; `progress` hears of each stage as it begins."""
@@ -82,7 +98,8 @@ def load_model(
     weights = read_weights(folder)
     progress("layout")
     on_device = {name: tensor.to(device) for name, tensor in weights.items()}
-    family = _load_family(config, on_device, ops, STORES[dtype])
+    adapted = AdaptedOps(ops) if config["model_type"] in FAMILIES else None
+    family = _load_family(config, on_device, adapted or ops, STORES[dtype])
     _check_vocabulary(tokenizer, family)
     loaded = LoadedModel(
         model_id=model_id,
@@ -95,6 +112,7 @@ def load_model(
         num_bytes=family.num_bytes,
         load_seconds=time.perf_counter() - started,
         chat_template=ChatTemplate.from_folder(folder),
+        adapters=AdapterShelf(adapted, adapters.folders, max_bytes=adapters.max_bytes),
     )
     logger.info(
         "Loaded %s: %d parameters as %s, %d bytes, in %.2f s.",

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from penstock.errors import EngineFailed
+from penstock.serving.adapter_info import AdapterInfo
 from penstock.serving.streams import failed
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
@@ -63,6 +64,15 @@ class EngineKit(Protocol[P]):
 
     def describe_tokenizer(self) -> TokenizerInfo:
         """What a client must know to tokenize as the model does."""
+
+    def load_adapter(self, name: str) -> None:
+        """Have an adapter ready. Raises why it cannot be used."""
+
+    def unload_adapter(self, name: str) -> None:
+        """Keep an adapter no longer. Requests that have it go on to their end."""
+
+    def loaded_adapters(self) -> tuple[AdapterInfo, ...]:
+        """The adapters that are ready."""
 
 
 class EngineThread(threading.Thread, Generic[P]):

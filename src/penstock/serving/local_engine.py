@@ -9,10 +9,12 @@ import torch
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import PreparedRequest, prepare
+from penstock.model.adapter_folder import AdapterFolders
 from penstock.model.catalog import NATIVE_FAMILIES
 from penstock.model.folder import read_config, weight_files
-from penstock.model.loading import LoadedModel, load_model
+from penstock.model.loading import AdapterPlaces, LoadedModel, load_model
 from penstock.ops.choose import choose_ops
+from penstock.serving.adapter_info import AdapterInfo
 from penstock.serving.models import HostedModel, LoadPlan, ServedModel
 from penstock.text.chat import Message, RenderedChat, TextFormat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
@@ -63,6 +65,21 @@ class LocalEngineKit:
         """What a client must know to tokenize as the model does."""
         return self._texts.describe()
 
+    def load_adapter(self, name: str) -> None:
+        """Have an adapter ready."""
+        self.model.adapters.get(name)
+
+    def unload_adapter(self, name: str) -> None:
+        """Keep an adapter no longer."""
+        self.model.adapters.drop(name)
+
+    def loaded_adapters(self) -> tuple[AdapterInfo, ...]:
+        """The adapters that are ready."""
+        return tuple(
+            AdapterInfo(name=adapter.name, digest=adapter.digest, num_bytes=adapter.num_bytes)
+            for adapter in self.model.adapters.loaded()
+        )
+
     @property
     def _texts(self) -> TextFormat:
         return TextFormat(self.model.tokenizer, self.model.chat_template, self.model.vocab_size)
@@ -75,7 +92,14 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
     chosen = choose_ops(
         prefer="auto" if _is_native(plan.folder) else "torch", num_threads=options.num_threads
     )
-    loaded = load_model(plan.folder, model_id=plan.model_id, ops=chosen.ops, dtype=options.dtype)
+    folders = AdapterFolders(data_dir=options.data_dir, named=options.adapter_folders)
+    loaded = load_model(
+        plan.folder,
+        model_id=plan.model_id,
+        ops=chosen.ops,
+        dtype=options.dtype,
+        adapters=AdapterPlaces(folders=folders, max_bytes=options.adapter_bytes),
+    )
     config = EngineConfig(
         max_batch_tokens=options.max_batch_tokens,
         max_sequences=options.max_sequences,

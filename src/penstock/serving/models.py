@@ -76,6 +76,8 @@ class LoadingOptions:
     max_batch_tokens: int = 256
     max_sequences: int = 64
     cache_bytes: int = 1 << 30
+    adapter_folders: tuple[Path, ...] = ()  # besides those in its `adapters` folder
+    adapter_bytes: int = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,9 @@ class LimitSettings(Group):
         ge=1,
         description="Memory for all loaded models together; what the machine has free if unset.",
     )
+    adapter_mib: int = Field(
+        256, ge=1, description="Memory for the adapters of a model together, per model."
+    )
     keep_alive_seconds: float | None = Field(
         None,
         ge=0,
@@ -100,6 +103,11 @@ class Settings(BaseSettings):
     )
     models: Names = Field(
         (), description="Models to load at start, separated by commas; the default model always is."
+    )
+    adapters: Names = Field(
+        (),
+        description="Folders of LoRA adapters, separated by commas, besides those in the "
+        "`adapters` folder of the data directory.",
     )
     comparison_models: Names = Field(
         (), description="Models that `/generate-text/` compares; those loaded at start if empty."

@@ -33,6 +33,7 @@ class Asked:
     seed: int | None = None
     logprobs: int | None = None
     prompt_logprobs: int | None = None
+    adapter: str | None = None
 
     def request(self, request_id: str, prompt: Prompt, model: ServedModel) -> GenerationRequest:
         """The request for one prompt and this model."""
@@ -50,6 +51,7 @@ class Asked:
             seed=self.seed,
             logprobs=self.logprobs,
             prompt_logprobs=self.prompt_logprobs,
+            adapter=self.adapter,
         )
 
 
@@ -96,6 +98,7 @@ def decide(
         stop=stop,
         seed=None if body.seed is None else body.seed % (MAX_SEED + 1),
         logprobs=logprobs,
+        adapter=body.adapter,
     )
 
 

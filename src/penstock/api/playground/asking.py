@@ -92,6 +92,7 @@ def to_request(asked: Asked, model: ServedModel) -> GenerationRequest:
         seed=fields.seed,
         logprobs=fields.logprobs,
         trace=fields.trace,
+        adapter=fields.adapter,
     )
 
 

@@ -100,6 +100,7 @@ class Presenter:
         return {
             "id": asked.request_id,
             "model": self._model.id,
+            "adapter": asked.fields.adapter,
             "continues_prompt": self._model.continues_prompt,
             "strategy": asked.strategy.id,
             "parameters": reported_parameters(asked, started.max_new_tokens),
@@ -115,8 +116,10 @@ class Presenter:
         return list(apply_steps(self._asked.steps, whole, self._asked.prompt))
 
     def _receipt(self, started: RequestStarted) -> str:
-        asked = self._asked
+        asked, digest = self._asked, started.adapter_digest
+        with_adapter = {} if digest is None else {"adapter": [asked.fields.adapter, digest]}
         return receipt_of(
+            **with_adapter,
             penstock=__version__,
             model=self._model.id,
             weights=self._model.weights_digest,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from penstock.errors import UnsupportedModel
+from penstock.ops.adapted_ops import AdaptedOps
 from penstock.ops.interface import INT4, LinearWeight, Ops
 
 HEAD_STORES = {INT4: torch.int8}  # as `HEAD_DTYPES`: the head is rounded less
@@ -89,13 +90,15 @@ class Weights:
             raise UnsupportedModel(
                 f"Only some of {', '.join(outputs)} have a bias.", "All or none must have one."
             )
-        return self._pack(_joined(weights), _joined(biases) if biases else None)
+        packed = self._pack(_joined(weights), _joined(biases) if biases else None)
+        return self._placed(packed, outputs, in_features)
 
     def transposed(self, name: str, in_features: int, out_features: int) -> LinearWeight:
         """A matrix that is stored as (in_features, out_features), turned once, here."""
         weight = self._checked(f"{name}.weight", (in_features, out_features))
         bias = self._checked(f"{name}.bias", (out_features,)).float()
-        return self._pack(weight.t(), bias)
+        packed = self._pack(weight.t(), bias)
+        return self._placed(packed, {name: out_features}, in_features, is_transposed=True)
 
     def head(self, embedding: Tensor, *, is_tied: bool) -> LinearWeight:
         """The output projection: its own matrix, or the token embedding again."""
@@ -111,6 +114,19 @@ class Weights:
                 f"such as {left[0]}.",
                 "This is another architecture than config.json says, or a variant of it.",
             )
+
+    def _placed(
+        self,
+        weight: LinearWeight,
+        outputs: Mapping[str, int],
+        in_features: int,
+        *,
+        is_transposed: bool = False,
+    ) -> LinearWeight:
+        """Tell where the modules lie, for who adds to what they give."""
+        if isinstance(self._ops, AdaptedOps):
+            self._ops.place(weight, outputs, in_features, is_transposed=is_transposed)
+        return weight
 
     def _pack(
         self, weight: Tensor, bias: Tensor | None, store: torch.dtype | None = None
