@@ -1,5 +1,6 @@
 """Weights in 8 and 4 bits: how far they are off, what they take, and that rows do not meet."""
 
+from collections.abc import Callable
 from itertools import accumulate, pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from penstock.ops.interface import INT4, Activation
-from penstock.ops.kernel_ops import ACTIVATIONS, KernelOps
+from penstock.ops.kernel_ops import ACTIVATIONS, KernelLinearWeight, KernelOps
 from penstock.ops.quantised import CHUNK_ELEMENTS, Int4LinearWeight, Int8LinearWeight, quantised
 from penstock.ops.torch_ops import TorchOps
 
@@ -126,12 +127,58 @@ def test_a_quantised_weight_takes_the_bytes_it_says() -> None:
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_with_the_kernels_it_is_the_same_layer(ops: KernelOps, store: torch.dtype) -> None:
-    weight, bias = random(1, 50, 70), random(2, 50)
-    x, residual = random(3, 9, 70), random(4, 9, 50)
+@given(SIZES, SIZES, ROWS, st.sampled_from(list(ACTIVATIONS)), st.booleans())
+def test_with_the_kernels_it_is_the_same_layer(  # noqa: PLR0913, PLR0917  # what is drawn
+    ops: KernelOps,
+    store: torch.dtype,
+    in_features: int,
+    out_features: int,
+    rows: int,
+    activation: Activation | None,
+    has_bias: bool,
+) -> None:
+    weight = random(1, out_features, in_features) / in_features**0.5
+    bias = random(2, out_features) if has_bias else None
+    x, residual = random(3, rows, in_features), random(4, rows, out_features)
 
     ours, reference = (
-        o.linear(x, o.pack_linear(weight, bias, store), "silu", residual) for o in (ops, TorchOps())
+        o.linear(x, o.pack_linear(weight, bias, store), activation, residual)
+        for o in (ops, TorchOps())
     )
 
     torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-5)
+
+
+@given(SIZES, SIZES, st.lists(st.integers(1, 90), min_size=1, max_size=4))
+def test_in_the_kernels_a_row_has_the_same_bits_in_every_batch(
+    ops: KernelOps, in_features: int, out_features: int, batch_rows: list[int]
+) -> None:
+    x = random(3, sum(batch_rows), in_features)
+    packed = ops.pack_linear(random(1, out_features, in_features), None, torch.int8)
+    assert isinstance(packed, KernelLinearWeight)
+
+    together = ops.linear(x, packed, "gelu_new")
+
+    for begin, end in pairwise(accumulate(batch_rows, initial=0)):
+        assert torch.equal(ops.linear(x[begin:end], packed, "gelu_new"), together[begin:end])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 16, 63, 64, 257])
+def test_threads_change_no_bit_of_int8(
+    ops: KernelOps, set_num_threads: Callable[[int], None], rows: int
+) -> None:
+    x, weight = random(0, rows, 257), ops.pack_linear(random(1, 500, 257), None, torch.int8)
+
+    results = []
+    for num_threads in (1, 2, 3):
+        set_num_threads(num_threads)
+        results.append(ops.linear(x, weight))
+    set_num_threads(2)
+
+    assert all(torch.equal(result, results[0]) for result in results)
+
+
+def test_the_kernels_keep_int8_in_as_many_bytes_as_it_takes(ops: KernelOps) -> None:
+    packed = ops.pack_linear(random(1, 768, 768), None, torch.int8)
+
+    assert packed.num_bytes == pytest.approx(768 * 768 * 8.5 / 8, rel=0.05)

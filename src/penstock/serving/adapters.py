@@ -1,5 +1,6 @@
 """Which adapters there are and on which loaded models they are. Lives on the event loop."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,8 @@ class Adapters:
     async def statuses(self) -> list[AdapterStatus]:
         """All of them as they are now."""
         kept = {name: await self._kept_by(name) for name in self._lifecycle.loaded}
-        return [_status(card, kept) for card in self._folders.cards()]
+        cards = await asyncio.to_thread(self._folders.cards)
+        return [_status(card, kept) for card in cards]
 
     async def status(self, name: str) -> AdapterStatus:
         """One of them. Raises `AdapterNotFound`."""
