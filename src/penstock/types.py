@@ -233,6 +233,8 @@ class GenerationRequest:
     named_tokens: tuple[Word, ...] = ()  # report these too wherever log-probabilities are told
     trace: int | None = None  # report what each step of the chain did, with so many candidates
     beam_tree: bool = False  # tell how the beams grow, where there are any
+    adapter: str | None = None  # by name, on top of the model
+    adapter_digest: str | None = None  # refuse the adapter if it is another by now
     embed: bool = False  # give the mean of the prompt's final hidden states
     max_time: float | None = None  # seconds from its arrival at the engine; then the text ends
     tenant: str = ""  # on whose behalf: nothing that was computed for one is shared with another
@@ -338,6 +340,7 @@ class RequestStarted:
     max_new_tokens: int
     seed: int
     num_sequences: int
+    adapter_digest: str | None = None  # of the adapter that the text is written with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

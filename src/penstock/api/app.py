@@ -29,7 +29,7 @@ from penstock.api.middleware import (
 from penstock.api.ollama import OLLAMA
 from penstock.api.openai import OPENAI
 from penstock.api.openai.response_store import ResponseStore
-from penstock.api.playground import compare, discovery, generate, lifecycle, texts
+from penstock.api.playground import adapters, compare, discovery, generate, lifecycle, texts
 from penstock.api.receipts import replay
 from penstock.api.services import Services
 
@@ -69,6 +69,7 @@ def create_app(services: Services, edge: Edge) -> FastAPI:
         texts,
         discovery,
         lifecycle,
+        adapters,
         next_token,
         score,
         branch,

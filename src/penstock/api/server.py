@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import uvicorn
 
@@ -17,6 +18,7 @@ from penstock.api.middleware import LOOPBACK_NAMES
 from penstock.api.permission import model_changes
 from penstock.api.services import Defaults, ModelChanges, Services
 from penstock.errors import ConfigError
+from penstock.serving.adapters import AdapterFolders, Adapters
 from penstock.serving.admission import Admission
 from penstock.serving.launching import Launcher, ProcessLauncher
 from penstock.serving.lifecycle import Lifecycle
@@ -89,6 +91,7 @@ def build_services(
         lifecycle=lifecycle,
         admission=admission,
         router=Router(lifecycle, admission),
+        adapters=Adapters(lifecycle, adapter_folders(settings)),
         defaults=Defaults(
             model=settings.model,
             comparison_models=settings.comparison_models,
@@ -193,7 +196,15 @@ def loading_options(settings: Settings) -> LoadingOptions:
         prefix_cache=settings.engine.prefix_cache,
         watermark_key=settings.watermark_number,
         max_wait_seconds=settings.limits.max_wait_seconds,
+        adapter_folders=adapter_folders(settings).named,
+        adapter_bytes=settings.limits.adapter_mib * 2**20,
     )
+
+
+def adapter_folders(settings: Settings) -> AdapterFolders:
+    """Where the adapters of these settings lie."""
+    named = tuple(Path(name).expanduser() for name in settings.adapters)
+    return AdapterFolders(data_dir=settings.data_dir, named=named)
 
 
 @contextlib.contextmanager

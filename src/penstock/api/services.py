@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from penstock.api.receipts.store import ReceiptStore
+from penstock.serving.adapters import Adapters
 from penstock.serving.admission import Admission
 from penstock.serving.lifecycle import Lifecycle
 from penstock.serving.router import Router
@@ -37,6 +38,7 @@ class Services:
     lifecycle: Lifecycle
     admission: Admission
     router: Router
+    adapters: Adapters
     defaults: Defaults
     preload: tuple[str, ...]
     model_changes: ModelChanges = ModelChanges.NOBODY

@@ -36,6 +36,7 @@ from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
 from penstock.engine.stopwatch import Stopwatch
 from penstock.engine.wording import id_of_word
+from penstock.ops.adapted_ops import Additions
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
 from penstock.text.tokenizer import Tokenizer
@@ -80,7 +81,7 @@ class ActiveRequest:
         first = prepared.first_token_ids
         sequence = EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
         sequence.keeps_hidden = isinstance(self._strategy.need(0), Probe)
-        sequence.salt = request.tenant if sequence.source is None else None
+        sequence.salt = _salt(prepared)
         if isinstance(request.params.dola_layers, tuple):
             sequence.early_layers = request.params.dola_layers
         self._sequences = {0: sequence}
@@ -111,6 +112,12 @@ class ActiveRequest:
         self._unfinished = set(range(request.num_sequences))
         self._named = tuple(id_of_word(word) for word in request.named_tokens)
         self._tree = TreeTeller(request.request_id, tokenizer)
+
+    @property
+    def additions(self) -> Additions | None:
+        """What its adapter adds, if it has one."""
+        adapter = self._prepared.adapter
+        return None if adapter is None else adapter.additions
 
     @property
     def live(self) -> Iterable[EngineSequence]:
@@ -147,12 +154,14 @@ class ActiveRequest:
         return self._results.keys() >= self._sequences.keys()
 
     def started(self) -> RequestStarted:
+        adapter = self._prepared.adapter
         return RequestStarted(
             request_id=self.request_id,
             num_prompt_tokens=len(self._prepared.prompt_token_ids),
             max_new_tokens=self._prepared.stopping.max_new_tokens,
             seed=self._prepared.seed,
             num_sequences=len(self._returned),
+            adapter_digest=None if adapter is None else adapter.digest,
         )
 
     def finished(self, error: Exception | None = None) -> RequestFinished:
@@ -332,6 +341,14 @@ class ActiveRequest:
         self._sequences[fork.child_id] = child
         if parent.id in self._followers:
             self._followers[child.id] = self._followers[parent.id].fork(fork.token_id)
+
+
+def _salt(prepared: PreparedRequest) -> str | None:
+    """What texts must have in common to share keys and values; none where they never may."""
+    if prepared.source_token_ids is not None:
+        return None
+    digest = "" if prepared.adapter is None else prepared.adapter.digest
+    return f"{digest}:{prepared.request.tenant}"
 
 
 def _source(prepared: PreparedRequest) -> Source | None:

@@ -39,7 +39,7 @@ class Engine:
         config = config or EngineConfig()
         self._model = model
         self._clock = clock
-        self._runner = Runner(model.family, config)
+        self._runner = Runner(model.family, config, model.adapters.ops)
         self._blocks = BlockManager(
             num_blocks=self._runner.num_blocks,
             block_size=config.block_size,

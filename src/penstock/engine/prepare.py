@@ -13,7 +13,8 @@ from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.layers import with_layers
 from penstock.engine.limits import room_after_prompt, room_beside_source
 from penstock.engine.wording import in_token_ids, single_tokens
-from penstock.errors import InvalidParameter, PromptTooLong
+from penstock.errors import InvalidParameter, PromptTooLong, ReplayDiffers
+from penstock.model.adapters import Adapter
 from penstock.model.loading import LoadedModel
 from penstock.types import GenerationRequest
 
@@ -31,6 +32,7 @@ class PreparedRequest:
     seed: int
     constraint: Constraint | None = None
     decoder_start_token_id: int | None = None
+    adapter: Adapter | None = None
 
     @property
     def source_token_ids(self) -> tuple[int, ...] | None:
@@ -55,6 +57,7 @@ class PreparedRequest:
 def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     """Tokenize the prompt and settle every limit, or say what does not fit."""
     _check_strategy(request)
+    adapter = _adapter(request, model)
     token_ids = _prompt_token_ids(request, model)
     max_new_tokens = _max_new_tokens(request, len(token_ids), model)
     if request.min_new_tokens > max_new_tokens:
@@ -84,7 +87,21 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
         stopping=stopping,
         seed=seed,
         constraint=constraint,
+        adapter=adapter,
     )
+
+
+def _adapter(request: GenerationRequest, model: LoadedModel) -> Adapter | None:
+    if request.adapter is None:
+        return None
+    adapter = model.adapters.get(request.adapter)
+    if request.adapter_digest not in (None, adapter.digest):
+        raise ReplayDiffers(
+            f"The adapter {adapter.name} is not the one that the text was written with.",
+            "Bring that one back, or send allow_differences=true to see what comes now.",
+            param="allow_differences",
+        )
+    return adapter
 
 
 def _check_strategy(request: GenerationRequest) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from penstock.engine.sequence import Sequence
 from penstock.model.families.interface import EncoderDecoder, Family, TellsHidden
 from penstock.model.hidden_cache import HiddenCache
 from penstock.model.kv_cache import KVCache
+from penstock.ops.adapted_ops import AdaptedOps
 from penstock.ops.interface import ForwardBatch
 
 NOTHING = torch.empty(0)
@@ -34,8 +36,9 @@ class Computed:
 class Runner:
     """A family with a cache of a fixed number of blocks."""
 
-    def __init__(self, family: Family, config: EngineConfig) -> None:
+    def __init__(self, family: Family, config: EngineConfig, ops: AdaptedOps | None = None) -> None:
         self._family = family
+        self._ops = ops  # none where no request has an adapter
         self.block_size = config.block_size
         self.num_blocks = config.num_blocks or _blocks_that_fit(family, config)
         self._cache = KVCache(
@@ -62,10 +65,11 @@ class Runner:
         """
         self._encode(plan)
         packed = batch.build(plan, self.block_size)
-        if any(map(_looks_at_hidden, plan)):
-            computed = self._run_and_look(plan, packed)
-        else:
-            computed = Computed(self._family.forward(packed, self._cache))
+        with self._adding([(planned.request, planned.num_tokens) for planned in plan]):
+            if any(map(_looks_at_hidden, plan)):
+                computed = self._run_and_look(plan, packed)
+            else:
+                computed = Computed(self._family.forward(packed, self._cache))
         for planned in plan:
             planned.sequence.num_computed += planned.num_tokens
         return computed
@@ -124,12 +128,21 @@ class Runner:
         """Have the encoder read each source of the plan that it has not read yet."""
         if not isinstance(self._family, EncoderDecoder):
             return
-        planned = {id(p.sequence.source): p.sequence.source for p in plan}
-        sources = [s for s in planned.values() if s is not None and not s.is_encoded]
+        planned = {id(p.sequence.source): (p.sequence.source, p.request) for p in plan}
+        new = [(s, r) for s, r in planned.values() if s is not None and not s.is_encoded]
+        sources = [source for source, _ in new]
         if sources:
-            self._family.encode(batch.build_sources(sources, self.block_size), self._cache)
+            packed = batch.build_sources(sources, self.block_size)
+            with self._adding([(request, len(source.token_ids)) for source, request in new]):
+                self._family.encode(packed, self._cache)
         for source in sources:
             source.is_encoded = True
+
+    def _adding(self, runs: Seq[tuple[Any, int]]) -> AbstractContextManager[None]:
+        """Within it, so many rows of each of these requests are computed with its adapter."""
+        if self._ops is None:
+            return nullcontext()
+        return self._ops.adding([(request.additions, count) for request, count in runs])
 
 
 def _looks_at_hidden(planned: Planned[Any]) -> bool:

@@ -11,10 +11,12 @@ from penstock.decoding.watermark import WatermarkScheme, score_watermark
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import PreparedRequest, prepare
+from penstock.model.adapter_folder import AdapterFolders
 from penstock.model.catalog import NATIVE_FAMILIES
 from penstock.model.folder import read_config, text_files, weight_files
-from penstock.model.loading import LoadedModel, load_model
+from penstock.model.loading import AdapterPlaces, LoadedModel, load_model
 from penstock.ops.choose import choose_ops
+from penstock.serving.adapter_info import AdapterInfo
 from penstock.serving.models import HostedModel, LoadPlan, ServedModel
 from penstock.text.chat import Message, RenderedChat, TextFormat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
@@ -82,6 +84,21 @@ class LocalEngineKit:
             return request
         return replace(request, params=replace(params, watermark_key=self.config.watermark_key))
 
+    def load_adapter(self, name: str) -> None:
+        """Have an adapter ready."""
+        self.model.adapters.get(name)
+
+    def unload_adapter(self, name: str) -> None:
+        """Keep an adapter no longer."""
+        self.model.adapters.drop(name)
+
+    def loaded_adapters(self) -> tuple[AdapterInfo, ...]:
+        """The adapters that are ready."""
+        return tuple(
+            AdapterInfo(name=adapter.name, digest=adapter.digest, num_bytes=adapter.num_bytes)
+            for adapter in self.model.adapters.loaded()
+        )
+
     @property
     def _texts(self) -> TextFormat:
         return TextFormat(self.model.tokenizer, self.model.chat_template, self.model.vocab_size)
@@ -94,7 +111,14 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
     chosen = choose_ops(
         prefer="auto" if _is_native(plan.folder) else "torch", num_threads=options.num_threads
     )
-    loaded = load_model(plan.folder, model_id=plan.model_id, ops=chosen.ops, dtype=options.dtype)
+    folders = AdapterFolders(data_dir=options.data_dir, named=options.adapter_folders)
+    loaded = load_model(
+        plan.folder,
+        model_id=plan.model_id,
+        ops=chosen.ops,
+        dtype=options.dtype,
+        adapters=AdapterPlaces(folders=folders, max_bytes=options.adapter_bytes),
+    )
     config = EngineConfig(
         max_batch_tokens=options.max_batch_tokens,
         max_sequences=options.max_sequences,

@@ -58,6 +58,9 @@ class LimitSettings(Group):
         ge=1,
         description="Memory for all loaded models together; what the machine has free if unset.",
     )
+    adapter_mib: int = Field(
+        256, ge=1, description="Memory for the adapters of a model together, per model."
+    )
     keep_alive_seconds: float | None = Field(
         None,
         ge=0,
@@ -72,8 +75,10 @@ class LimitSettings(Group):
 class EngineSettings(Group):
     """How the engine spends memory and time."""
 
-    dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Number format of the weights in memory."
+    dtype: Literal["float32", "bfloat16", "int8", "int4"] = Field(
+        "float32",
+        description="Number format of the weights in memory; `int8` and `int4` round them in "
+        "groups when a model is loaded.",
     )
     max_batch_tokens: int = Field(256, ge=16, description="Tokens computed per engine step.")
     max_sequences: int = Field(64, ge=1, description="Sequences computed together.")
@@ -111,6 +116,11 @@ class Settings(BaseSettings):
     )
     models: Names = Field(
         (), description="Models to load at start, separated by commas; the default model always is."
+    )
+    adapters: Names = Field(
+        (),
+        description="Folders of LoRA adapters, separated by commas, besides those in the "
+        "`adapters` folder of the data directory.",
     )
     comparison_models: Names = Field(
         (), description="Models that `/generate-text/` compares; those loaded at start if empty."

@@ -34,6 +34,7 @@ class Asked:
     logprobs: int | None = None
     prompt_logprobs: int | None = None
     max_time: float | None = None
+    adapter: str | None = None
 
     def request(self, request_id: str, prompt: Prompt, model: ServedModel) -> GenerationRequest:
         """The request for one prompt and this model."""
@@ -52,6 +53,7 @@ class Asked:
             logprobs=self.logprobs,
             prompt_logprobs=self.prompt_logprobs,
             max_time=self.max_time,
+            adapter=self.adapter,
         )
 
 
@@ -99,6 +101,7 @@ def decide(
         seed=None if body.seed is None else body.seed % (MAX_SEED + 1),
         logprobs=logprobs,
         max_time=body.max_time,
+        adapter=body.adapter,
     )
 
 

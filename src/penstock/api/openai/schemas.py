@@ -146,6 +146,9 @@ class Choices(DecodingFields):
         "is sent. Left out, tokens are drawn as OpenAI draws them.",
     )
     min_new_tokens: int | None = Field(None, ge=0, le=MOST_TOKENS, description="As in `/generate`.")
+    adapter: Name | None = Field(
+        None, description="A name from `GET /adapters`, on top of the model."
+    )
     seed: int | None = Field(
         None, ge=-(2**63), le=2**63 - 1, description="The same seed gives the same text."
     )

@@ -96,6 +96,7 @@ def to_request(asked: Asked, model: ServedModel) -> GenerationRequest:
         trace=fields.trace,
         beam_tree=bool(fields.beam_tree),
         max_time=fields.max_time,
+        adapter=fields.adapter,
     )
 
 

@@ -99,6 +99,9 @@ class GenerationFields(DecodingFields):
     """Everything that can be asked of a generation, but the prompt."""
 
     model: Name | None = Field(None, description="An id from `GET /models`; else the default.")
+    adapter: Name | None = Field(
+        None, description="A name from `GET /adapters`, on top of the model."
+    )
     strategy: Name | None = Field(None, description="An id from `GET /strategies`.")
     max_length: int | None = Field(
         None, ge=1, le=1_000_000, description="Total tokens at most, prompt included."

@@ -1,6 +1,7 @@
 """What goes on from a receipt has in common: where it comes from, and that nothing has changed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import Field
 
@@ -66,7 +67,7 @@ async def open_again(
         differing = differences(receipt.decided, circumstances(model))
         if differing and not allow_differences:
             raise refusal(differing)
-        return settled
+        return replace(settled, adapter_digest=None) if allow_differences else settled
 
     return await services.router.submit(settled.model, settled.num_sequences, build)
 

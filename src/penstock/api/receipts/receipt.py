@@ -54,6 +54,8 @@ class Decided(Circumstances):
     min_new_tokens: int = 0
     stop: list[StopString] = Field([])
     seed: int
+    adapter: Name | None = Field(None, description="The adapter it was written with.")
+    adapter_digest: Text = Field("", description="SHA-256 of the adapter's files.")
 
 
 class Receipt(Strict):
@@ -133,6 +135,8 @@ def request_of(decided: Decided, request_id: str) -> GenerationRequest:
         num_sequences=decided.num_sequences,
         stop=tuple(decided.stop),
         seed=decided.seed,
+        adapter=decided.adapter,
+        adapter_digest=decided.adapter_digest or None,
     )
 
 
@@ -148,6 +152,8 @@ def _decided(request: GenerationRequest, started: RequestStarted, model: ServedM
         min_new_tokens=request.min_new_tokens,
         stop=list(request.stop),
         seed=started.seed,
+        adapter=request.adapter,
+        adapter_digest=started.adapter_digest or "",
     )
 
 

@@ -21,7 +21,7 @@ from penstock.api.receipts.again import (
     whole_text,
 )
 from penstock.api.receipts.differing import DifferenceAnswer, differences
-from penstock.api.receipts.receipt import Receipt, circumstances, request_of
+from penstock.api.receipts.receipt import Receipt, request_of
 from penstock.api.services import Services, ServicesDep
 from penstock.api.sse import Event, EventStream
 from penstock.serving.router import Generation
@@ -104,7 +104,7 @@ class Replaying:
         return ReplayAnswer(
             **dict(self.presenter.answer()),
             is_same=self.presenter.receipt.token_ids == self.receipt.token_ids,
-            differences=differences(self.receipt.decided, circumstances(self.generation.model)),
+            differences=differences(self.receipt.decided, self.presenter.receipt.decided),
         )
 
 
