@@ -64,6 +64,7 @@ async def test_a_branch_is_what_comes_after_its_beginning_as_a_prompt(
         "kept": branched["branch"]["kept"],
     }  # fmt: skip
     whole = model.tokenizer.decode([*prompt])
+    assert branched["rendered_prompt"] == whole
     assert branched["prompt"] == whole == PROMPT + branched["branch"]["kept"]
     assert branched["generated_text"] == whole + branched["sequences"][0]["text"]
 

@@ -95,7 +95,8 @@ async def respond(
         chunks = _Chunks(body, generations, presenter, heading)
         return EventStream(chunks.batches(), on_close=generations.close)
     answer = await unless_disconnected(request, complete(generations, presenter))
-    return json_response({**heading.fields(generations.model), **answer})
+    receipts = [generations.receipt(number) for number in range(len(generations.running))]
+    return json_response({**heading.fields(generations.model), **answer, "receipts": receipts})
 
 
 def json_response(content: Mapping[str, Any]) -> Response:
@@ -144,12 +145,19 @@ class _Chunks:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """All chunks that come of what arrived at once; at the end the usage, if it is wanted."""
         async for batch in self._generations.outputs():
-            chunks = [self._chunk(part) for pair in batch for part in self._presenter.chunks(*pair)]
+            chunks = [chunk for pair in batch for chunk in self._of(*pair)]
             self._ends += [o for _, o in batch if isinstance(o, RequestFinished)]
             if chunks:
                 yield chunks
         if self._with_usage:
             yield [{**self._heading, "choices": [], "usage": usage(self._ends)}]
+
+    def _of(self, number: int, output: EngineOutput) -> list[Event]:
+        """The chunks of an output; those of a text's end name its receipt."""
+        chunks = [self._chunk(part) for part in self._presenter.chunks(number, output)]
+        if not isinstance(output, SequenceFinished):
+            return chunks
+        return [{**chunk, "receipts": [self._generations.receipt(number)]} for chunk in chunks]
 
     def _chunk(self, choice: dict[str, Any]) -> Event:
         chunk = {**self._heading, "choices": [choice]}

@@ -37,7 +37,9 @@ class Presenter:
     def __init__(self, asked: Asked, generation: Generation) -> None:
         self._asked = asked
         self._model: ServedModel = generation.model
-        self._rendered_prompt = generation.request.prompt
+        request = generation.request
+        is_plain = isinstance(request.prompt, str) and not request.prefix
+        self._rendered_prompt = request.prompt if is_plain else asked.prompt
         self._receipt = ReceiptMaker(generation.request, generation.model)
         self._started: RequestStarted | None = None
         self._finished: dict[int, SequenceFinished] = {}

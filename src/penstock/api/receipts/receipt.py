@@ -85,6 +85,12 @@ class ReceiptMaker:
                 self._token_ids[output.index] = list(output.token_ids)
 
     @property
+    def name(self) -> str:
+        """The receipt's name, known as soon as the request is taken up."""
+        assert self._started is not None
+        return name_of(_decided(self._request, self._started, self._model))
+
+    @property
     def receipt(self) -> Receipt:
         """The receipt, once the last output was seen."""
         self._receipt = self._receipt or self._make()
