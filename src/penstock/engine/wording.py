@@ -10,6 +10,7 @@ from penstock.text.tokenizer import Tokenizer
 from penstock.types import DecodingParams, Word
 
 TokenIds = tuple[int, ...]
+MAX_FORCED_TOKENS = 512
 
 
 def in_token_ids(params: DecodingParams, model: LoadedModel) -> DecodingParams:
@@ -25,7 +26,7 @@ def in_token_ids(params: DecodingParams, model: LoadedModel) -> DecodingParams:
         topic_words=tuple(
             dict.fromkeys(_inside("topic_words", word, tokenizer) for word in params.topic_words)
         ),
-        force_words=tuple(_alternatives(words, tokenizer) for words in params.force_words),
+        force_words=_forced(params.force_words, tokenizer),
         dry_sequence_breakers=tuple(_ends(params.dry_sequence_breakers, tokenizer)),
     )
     for name, token_ids in _token_ids(resolved):
@@ -71,6 +72,21 @@ def _each(name: str, words: Iterable[Word], tokenizer: Tokenizer) -> Iterator[To
         yield _as_is(name, word, tokenizer)
         if isinstance(word, str) and not word.startswith(" "):
             yield _as_is(name, " " + word, tokenizer)
+
+
+def _forced(
+    words: Iterable[tuple[Word, ...]], tokenizer: Tokenizer
+) -> tuple[tuple[TokenIds, ...], ...]:
+    """The forced words with all their spellings, no more than can be followed at every step."""
+    forced = tuple(_alternatives(ways, tokenizer) for ways in words)
+    num_tokens = sum(len(way) for ways in forced for way in ways)
+    if num_tokens > MAX_FORCED_TOKENS:
+        raise InvalidParameter(
+            f"force_words has {num_tokens} tokens, alone and after a space, in all alternatives.",
+            f"Use fewer or shorter words, of at most {MAX_FORCED_TOKENS} tokens.",
+            param="force_words",
+        )
+    return forced
 
 
 def _alternatives(words: Iterable[Word], tokenizer: Tokenizer) -> tuple[TokenIds, ...]:
