@@ -76,7 +76,7 @@ class ActiveRequest:
         first = prepared.first_token_ids
         sequence = EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
         sequence.keeps_hidden = isinstance(self._strategy.need(0), Probe)
-        sequence.salt = request.tenant if sequence.source is None else None
+        sequence.salt = _salt(prepared)
         self._sequences = {0: sequence}
         self._followers: dict[int, Follower] = {}  # by sequence, with a constraint
         if prepared.constraint is not None:
@@ -320,6 +320,15 @@ class ActiveRequest:
 def _source(prepared: PreparedRequest) -> Source | None:
     token_ids = prepared.source_token_ids
     return None if token_ids is None else Source(token_ids)
+
+
+def _salt(prepared: PreparedRequest) -> str | None:
+    """What must agree, besides the tokens, for keys and values to be the same and to be shared.
+
+    Whatever changes them for the same text belongs in here. None: they are shared with nobody,
+    as where they depend on what an encoder read.
+    """
+    return prepared.request.tenant if prepared.source_token_ids is None else None
 
 
 def _may_cut(prepared: PreparedRequest) -> Callable[[str], bool] | None:
