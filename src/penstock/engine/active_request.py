@@ -343,17 +343,21 @@ class ActiveRequest:
             self._followers[child.id] = self._followers[parent.id].fork(fork.token_id)
 
 
-def _salt(prepared: PreparedRequest) -> str | None:
-    """What texts must have in common to share keys and values; none where they never may."""
-    if prepared.source_token_ids is not None:
-        return None
-    digest = "" if prepared.adapter is None else prepared.adapter.digest
-    return f"{digest}:{prepared.request.tenant}"
-
-
 def _source(prepared: PreparedRequest) -> Source | None:
     token_ids = prepared.source_token_ids
     return None if token_ids is None else Source(token_ids)
+
+
+def _salt(prepared: PreparedRequest) -> str | None:
+    """What must agree, besides the tokens, for keys and values to be the same and to be shared.
+
+    Whatever changes them for the same text belongs in here. None: they are shared with nobody,
+    as where they depend on what an encoder read.
+    """
+    if prepared.source_token_ids is not None:
+        return None
+    adapter = "" if prepared.adapter is None else prepared.adapter.digest
+    return f"{adapter}:{prepared.request.tenant}"
 
 
 def _may_cut(prepared: PreparedRequest) -> Callable[[str], bool] | None:

@@ -132,14 +132,14 @@ class Engine:
     def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
         """Announce who is planned for the first time, and tell those who wait their place."""
         now = self._clock()
-        new = [p for p in plan if not p.request.has_started]  # of one sequence each
-        for planned in new:
-            planned.request.stopwatch.mark_planned(now)
-            planned.request.num_cached_tokens = planned.sequence.num_computed
-            self._num_cached_tokens += planned.sequence.num_computed
+        new = {p.request: p.sequence for p in reversed(plan) if not p.request.has_started}
+        for request, first in new.items():
+            request.stopwatch.mark_planned(now)
+            request.num_cached_tokens = first.num_computed
+            self._num_cached_tokens += first.num_computed
         self._waiting_room.take_up(len(new), now)
         queued = self._waiting_room.tell(self._scheduler.waiting, now)
-        return [*(planned.request.started() for planned in new), *queued]
+        return [*(request.started() for request in reversed(new)), *queued]
 
     def _decide_all(self, requests: Iterable[ActiveRequest]) -> list[EngineOutput]:
         """Let the strategies of those who have all their logits decide."""

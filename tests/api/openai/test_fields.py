@@ -38,6 +38,7 @@ SCHEMAS = {
 }
 # A value of each field that is honoured, with which something else comes back.
 SHARED_EFFECTS: dict[str, dict[str, Any]] = {
+    "max_time": {"max_time": 0.001},
     "frequency_penalty": {"frequency_penalty": -2.0, "temperature": 0},
     "presence_penalty": {"presence_penalty": -2.0, "temperature": 0},
     "logit_bias": {"logit_bias": {"300": 100}},
@@ -149,6 +150,8 @@ def ask(client: openai.OpenAI, route: str, **changes: Any) -> dict[str, Any]:
     told = {name: answer[name] for name in TOLD if name in answer}
     for item in told.get("output", []):
         del item["id"]
+    for name in ("prompt_tokens_details", "input_tokens_details"):  # what others computed before
+        told.get("usage", {}).pop(name, None)
     return told
 
 
