@@ -102,6 +102,25 @@ def test_openais_routes_take_it_as_a_field_of_ours(worker: TestClient) -> None:
     assert error_of(refused) == (404, "adapter_not_found", "adapter")
 
 
+CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}
+QUESTIONS: dict[str, dict[str, object]] = {
+    "/v1/completions": {"model": "tiny", "prompt": "x", "adapter": "none"},
+    "/v1/chat/completions": CHAT | {"adapter": "none"},
+    "/v1/responses": {"model": "tiny", "input": "x", "adapter": "none"},
+    "/v1/messages": CHAT | {"max_tokens": 3, "adapter": "none"},
+    "/api/generate": {"model": "tiny", "prompt": "x", "options": {"adapter": "none"}},
+    "/api/chat": CHAT | {"options": {"adapter": "none"}},
+}
+
+
+@pytest.mark.parametrize("route", QUESTIONS)
+def test_every_dialect_passes_the_name_on(worker: TestClient, route: str) -> None:
+    response = worker.post(route, json=QUESTIONS[route])
+
+    assert response.status_code == 404
+    assert "There is no adapter 'none'. There are broken, named, placed." in response.text
+
+
 def test_it_is_loaded_on_first_use_and_unloaded_when_asked(
     worker: TestClient, folder: Path
 ) -> None:
