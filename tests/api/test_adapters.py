@@ -72,7 +72,8 @@ def test_each_request_says_which_and_the_receipt_tells_them_apart(worker: TestCl
 
     texts = [answer["sequences"][0]["text"] for answer in answers]
     receipts = [answer["receipt"] for answer in answers]
-    assert [answer["adapter"] for answer in answers] == [None, "placed", "named", "placed"]
+    named = [answer.get("adapter") for answer in answers]
+    assert named == [None, "placed", "named", "placed"]
     assert (texts[1], receipts[1]) == (texts[3], receipts[3])
     assert len(set(texts)) == len(set(receipts)) == 3
 
