@@ -72,7 +72,8 @@ def test_each_request_says_which_and_the_receipt_tells_them_apart(worker: TestCl
 
     texts = [answer["sequences"][0]["text"] for answer in answers]
     receipts = [answer["receipt"] for answer in answers]
-    assert [answer["adapter"] for answer in answers] == [None, "placed", "named", "placed"]
+    named = [answer.get("adapter") for answer in answers]
+    assert named == [None, "placed", "named", "placed"]
     assert (texts[1], receipts[1]) == (texts[3], receipts[3])
     assert len(set(texts)) == len(set(receipts)) == 3
 
@@ -100,6 +101,25 @@ def test_openais_routes_take_it_as_a_field_of_ours(worker: TestClient) -> None:
     ]
     refused = worker.post("/v1/completions", json=body | {"adapter": "none"})
     assert error_of(refused) == (404, "adapter_not_found", "adapter")
+
+
+CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}]}
+QUESTIONS: dict[str, dict[str, object]] = {
+    "/v1/completions": {"model": "tiny", "prompt": "x", "adapter": "none"},
+    "/v1/chat/completions": CHAT | {"adapter": "none"},
+    "/v1/responses": {"model": "tiny", "input": "x", "adapter": "none"},
+    "/v1/messages": CHAT | {"max_tokens": 3, "adapter": "none"},
+    "/api/generate": {"model": "tiny", "prompt": "x", "options": {"adapter": "none"}},
+    "/api/chat": CHAT | {"options": {"adapter": "none"}},
+}
+
+
+@pytest.mark.parametrize("route", QUESTIONS)
+def test_every_dialect_passes_the_name_on(worker: TestClient, route: str) -> None:
+    response = worker.post(route, json=QUESTIONS[route])
+
+    assert response.status_code == 404
+    assert "There is no adapter 'none'. There are broken, named, placed." in response.text
 
 
 def test_it_is_loaded_on_first_use_and_unloaded_when_asked(

@@ -22,6 +22,7 @@ DELETE /api/delete
 DELETE /models/{name:path}
 DELETE /v1/responses/{response_id}
 GET /
+GET /adapters
 GET /api/ps
 GET /api/tags
 GET /api/version
@@ -51,6 +52,8 @@ GET /v1/models
 GET /v1/models/{name:path}
 GET /v1/responses/{response_id}
 GET /v1/responses/{response_id}/input_items
+POST /adapters/{name}/load
+POST /adapters/{name}/unload
 POST /api/chat
 POST /api/copy
 POST /api/create

@@ -80,13 +80,13 @@ def random_reference(config: PreTrainedConfig) -> nn.Module:
     return model
 
 
-def load_family(reference: nn.Module, ops: Ops) -> Family:
+def load_family(reference: nn.Module, ops: Ops, store: torch.dtype = torch.float32) -> Family:
     config: Any = reference.config
     weights = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
     if config.tie_word_embeddings:
         weights.pop("lm_head.weight")
     described = json.loads(config.to_json_string(use_diff=False))
-    return FAMILIES[config.model_type].load(described, weights, ops, torch.float32)
+    return FAMILIES[config.model_type].load(described, weights, ops, store)
 
 
 def logits_of(family: Family, ops: AdaptedOps, additions: Additions | None) -> torch.Tensor:
@@ -148,6 +148,23 @@ def test_logits_are_those_of_the_merged_model(tmp_path: Path, name: str, prefer:
     torch.testing.assert_close(adapted, expected_logits(reference), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(logits_of(family, ops, None), plain, atol=1e-4, rtol=1e-4)
     assert (adapted - plain).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("store", [torch.bfloat16, torch.int8])
+def test_on_rounded_weights_an_adapter_adds_the_same(tmp_path: Path, store: torch.dtype) -> None:
+    config, targets = CONFIGS["llama"]
+    reference = random_reference(config)
+    ops = AdaptedOps(choose_ops(num_threads=1).ops)
+    family = load_family(reference, ops, store)
+    tensors = write_lora(tmp_path / "style", reference, targets)
+    merge(reference, tensors, 6 / 3)
+
+    adapter = shelf(ops, tmp_path / "style").get("style")
+
+    expected = expected_logits(reference)
+    off = logits_of(family, ops, adapter.additions) - expected
+    assert off.std() < 0.05 * expected.std()
+    assert (logits_of(family, ops, None) - expected).std() > 0.2 * expected.std()
 
 
 @pytest.mark.parametrize(
@@ -265,6 +282,23 @@ def test_matrices_of_another_kind_or_shape_are_refused(
 
     with pytest.raises(UnsupportedAdapter, match=message):
         shelf(ops, tmp_path / "a").get("a")
+
+
+@pytest.mark.parametrize("name", [CONFIG_FILE, WEIGHTS_FILE])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff" * 100, b"\x08" + b"\0" * 7 + b"{}"])
+def test_files_that_are_broken_are_refused_and_listed_with_the_reason(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    reference = random_reference(CONFIGS["gpt2"][0])
+    write_lora(tmp_path / "a", reference, ("c_attn",))
+    (tmp_path / "a" / name).write_bytes(content)
+    ops = AdaptedOps(TorchOps())
+    load_family(reference, ops)
+
+    with pytest.raises(UnsupportedAdapter, match="The adapter a cannot be used"):
+        shelf(ops, tmp_path / "a").get("a")
+    (card,) = AdapterFolders(named=(tmp_path / "a",)).cards()
+    assert card.error is not None
 
 
 @pytest.mark.parametrize("targets", [("q_proj",), ("lm_head",)])

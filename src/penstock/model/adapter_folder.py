@@ -106,6 +106,7 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
         )
     config = read_json_object(folder / CONFIG_FILE)
     _refuse_other_kinds(folder, config)
+    base_model = config.get("base_model_name_or_path")
     return AdapterConfig(
         rank=_size(folder, "r", config.get("r")),
         alpha=_number(folder, "lora_alpha", config.get("lora_alpha")),
@@ -118,7 +119,7 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
             key: _number(folder, "alpha_pattern", value)
             for key, value in _pattern(folder, config, "alpha_pattern").items()
         },
-        base_model=config.get("base_model_name_or_path"),
+        base_model=base_model if isinstance(base_model, str) else None,
     )
 
 

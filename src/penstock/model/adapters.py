@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, float32
 
-from penstock.errors import UnsupportedAdapter
+from penstock.errors import ModelUnavailable, UnsupportedAdapter, UnsupportedModel
 from penstock.model.adapter_folder import (
     WEIGHTS_FILE,
     AdapterFolders,
@@ -87,8 +87,11 @@ class AdapterShelf:
             raise _refused(
                 name, "this model runs through transformers", "Choose a model of a native family."
             )
-        self._make_room(name, folder)
-        low_ranks = read_low_ranks(folder)
+        try:
+            self._make_room(name, folder)
+            low_ranks = read_low_ranks(folder)
+        except (ModelUnavailable, UnsupportedModel) as error:  # its files are no such files
+            raise _refused(name, error.problem.rstrip(".")) from error
         adapter = _laid_out(name, adapter_digest(folder), low_ranks, self.ops)
         logger.info("Loaded the adapter %s: %d bytes.", name, adapter.num_bytes)
         return adapter

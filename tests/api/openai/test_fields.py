@@ -89,9 +89,11 @@ EFFECTS: dict[str, dict[str, dict[str, Any]]] = {
         "encoding_format": {"encoding_format": "base64"},
     },
 }
-# Honoured in ways of their own, shown elsewhere: by 404s, by every test of a stream, by refusals.
+# Honoured in ways of their own, shown elsewhere: by 404s, by every test of a stream, by refusals,
+# adapters by tests/api/test_adapters.py.
 SHOWN_ELSEWHERE = {
     "model",
+    "adapter",
     "stream",
     "stream_options",
     "parallel_tool_calls",

@@ -143,7 +143,9 @@ class GenerateAnswer(Answer):
     prompt: str
     rendered_prompt: str = Field(description="What the model saw.")
     model: str
-    adapter: str | None = Field(description="On top of the model.")
+    adapter: str | None = Field(
+        None, description="On top of the model.", exclude_if=lambda adapter: adapter is None
+    )
     continues_prompt: bool = Field(
         description="Whether the text goes on where the prompt ends; an encoder-decoder model "
         "answers it with a text of its own."

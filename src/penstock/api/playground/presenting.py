@@ -144,7 +144,7 @@ class Presenter:
         return {
             "id": asked.request_id,
             "model": self._model.id,
-            "adapter": asked.fields.adapter,
+            **({} if asked.fields.adapter is None else {"adapter": asked.fields.adapter}),
             "continues_prompt": self._model.continues_prompt,
             "strategy": asked.strategy.id,
             "parameters": reported_parameters(asked, started.max_new_tokens),
