@@ -83,7 +83,7 @@ async def test_a_mixed_crowd_gets_what_each_gets_alone_though_one_model_is_kille
 
 async def one_round(server: Live, victim: str, alone: Sequence[tuple[int, Any]]) -> None:
     """Kill one model in the middle of the crowd's requests."""
-    long = {"model": victim, "prompt": "Once", "max_new_tokens": 200, "min_new_tokens": 200}
+    long = {"model": victim, "prompt": "Once", "max_new_tokens": 1000, "min_new_tokens": 1000}
     hit = [asyncio.create_task(ask(server, long)) for _ in range(8)]
     while server.services.admission.num_in_flight < len(hit):
         await asyncio.sleep(0.005)

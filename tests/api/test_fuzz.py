@@ -58,7 +58,7 @@ def labels_and_modes() -> Iterator[tuple[str, GenerationMode]]:
             yield label, GenerationMode.NEGATIVE
 
 
-@pytest.mark.parametrize(("label", "mode"), labels_and_modes())
+@pytest.mark.parametrize(("label", "mode"), list(labels_and_modes()))
 def test_whatever_is_sent_the_answer_is_as_described(
     label: str, mode: GenerationMode, url: str
 ) -> None:

@@ -195,8 +195,9 @@ def test_a_prompt_that_is_read_to_no_numbers_ends_its_request_alone(wanted: dict
         def forward(self, *arguments: object) -> torch.Tensor:
             return inner.forward(*arguments) * float("nan")  # type: ignore[arg-type]
 
-        def hidden(self, *arguments: object) -> torch.Tensor:
-            return inner.hidden(*arguments) * float("nan")  # type: ignore[attr-defined,no-any-return]
+        def hidden(self, *arguments: object) -> list[torch.Tensor]:
+            states = inner.hidden(*arguments)  # type: ignore[attr-defined]
+            return [state * float("nan") for state in states]
 
     model = replace(TINY, family=Spoiled())  # type: ignore[arg-type]
 

@@ -19,7 +19,7 @@ from tests.text.learnt import learn_byte_level
 COMMON = {
     "vocab_size": 400,
     "hidden_size": 48,
-    "max_position_embeddings": 256,
+    "max_position_embeddings": 1024,
     "bos_token_id": 0,
     "eos_token_id": 0,
     "pad_token_id": 0,
@@ -52,7 +52,7 @@ MAKERS = {
             d_ff=64,
             num_layers=2,
             num_heads=4,
-            n_positions=256,
+            n_positions=1024,
             eos_token_id=0,
             pad_token_id=0,
             decoder_start_token_id=0,

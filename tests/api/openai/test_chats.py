@@ -184,11 +184,11 @@ async def test_the_asynchronous_client_chats_and_streams(server_url: str, check:
 
 
 def test_the_clients_stream_helper_puts_the_same_answer_together(client: openai.OpenAI) -> None:
-    fields: Any = {"model": MODEL, "messages": MESSAGES, "seed": 3, "max_tokens": 60, "stop": "."}
+    fields: Any = {"model": MODEL, "messages": MESSAGES, "seed": 3, "max_tokens": 60, "stop": "e"}
     with client.chat.completions.stream(**fields) as stream:
         final = stream.get_final_completion()
 
-    whole = chat(client, max_completion_tokens=60, stop=".")
+    whole = chat(client, max_completion_tokens=60, stop="e")
     assert (final.choices[0].message.content, final.choices[0].finish_reason) == (
         contents(whole)[0], "stop",
     )  # fmt: skip
