@@ -100,6 +100,12 @@ class ServerBusy(PenstockError):
     code = "server_is_overloaded"
 
 
+class StorageUnavailable(ServerBusy):
+    """The server's database is locked, out of reach or out of space."""
+
+    code = "storage_unavailable"
+
+
 class NotEnoughMemory(ServerBusy):
     """The model does not fit the memory that is free, or that models may take."""
 

@@ -127,6 +127,12 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("penstock"),
         description="Folder for what Penstock keeps.",
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="Database for what outlasts the server, as "
+        "postgresql://user:password@host/database; SQLite in `data_dir` if unset.",
+    )
+    database_url_file: Path | None = Field(None, description="File that holds the database URL.")
     cors_origins: Names = Field(
         (), description="Web origins whose pages may call the API, separated by commas; none."
     )
