@@ -44,6 +44,19 @@ class LimitSettings(Group):
 
     max_in_flight: int = Field(128, ge=1, description="Texts under way at once; more are refused.")
     max_body_bytes: int = Field(2 * 2**20, ge=1024, description="Largest request body.")
+    max_upload_bytes: int = Field(
+        20 * 2**20, ge=1024, description="Largest file that can be uploaded."
+    )
+    max_jobs: int = Field(100, ge=1, description="Unfinished batches that one caller may have.")
+    batch_lines: int = Field(
+        4, ge=1, description="Requests of batches under way at once, beside interactive ones."
+    )
+    lease_seconds: float = Field(
+        30,
+        ge=1,
+        description="How long after a server was killed another, or itself anew, goes on with "
+        "its batches.",
+    )
     memory_mib: int | None = Field(
         None,
         ge=1,

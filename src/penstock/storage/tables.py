@@ -5,6 +5,7 @@ Times are seconds since 1970 by the database's clock.
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -48,4 +50,53 @@ jobs = Table(
     Column("finished_at", Double),
     UniqueConstraint("owner", "kind", "idempotency_key"),
     Index(None, "state", "not_before"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", ID, nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("filename", String(255), nullable=False),
+    Column("num_bytes", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Index(None, "owner", "created_at"),
+    Index(None, "digest"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", ID, nullable=False),
+    Column("job_id", ID, nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("input_file_id", ID, nullable=False),
+    Column("completion_window", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("errors", JSON(none_as_null=True)),
+    Column("output_file_id", ID),
+    Column("error_file_id", ID),
+    Column("output_lifetime_seconds", Integer),
+    Column("labels", JSON(none_as_null=True)),
+    Column("total", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("times", JSON(none_as_null=True), nullable=False),  # of each change, by its name
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index(None, "owner", "created_at"),
+    Index(None, "input_file_id"),
+)
+
+batch_results = Table(  # of batches that are under way; a line has one
+    "batch_results",
+    metadata,
+    Column("batch_id", ID, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("is_error", Boolean(create_constraint=False), nullable=False),
+    Column("content", Text, nullable=False),
 )
