@@ -14,9 +14,13 @@ from tests.api.openai.batching import ended, line, num_completed, prompt, starte
 from tests.server_process import ServerProcess, running_server
 
 NUM_LINES = int(os.environ.get("PENSTOCK_STRESS_LINES", "40"))  # `make stress` has a thousand
-KILL_AFTER = (0.2, 0.5, 0.8)  # of the lines
-PENSTOCK = (sys.executable, "-m", "penstock.cli.main")
-ENVIRONMENT = {"PENSTOCK_LIMITS__LEASE_SECONDS": "2", "PENSTOCK_THREADS": "1"}
+KILL_AFTER = (0.1, 0.3, 0.6)  # of the lines
+PENSTOCK = (sys.executable, "-c", "from penstock.cli.main import main; main()")
+ENVIRONMENT = {
+    "PENSTOCK_LIMITS__LEASE_SECONDS": "2",
+    "PENSTOCK_LIMITS__BATCH_LINES": "2",
+    "PENSTOCK_THREADS": "1",
+}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
@@ -31,14 +35,12 @@ def client_of(server: ServerProcess) -> openai.OpenAI:
 def test_a_batch_survives_kills_of_the_server_with_one_result_for_each_line(
     tmp_path: Path,
 ) -> None:
-    lines = [line(f"line {n}", prompt(f"Number {n} was", max_tokens=8)) for n in range(NUM_LINES)]
+    lines = [line(f"line {n}", prompt(f"Number {n} was", max_tokens=24)) for n in range(NUM_LINES)]
     lines[7]["body"]["temperature"] = 9  # is refused
     batch = None
     completed = [0]
     for share in KILL_AFTER:
-        with running_server(
-            PENSTOCK, "--no-browser", folder=tmp_path, environment=ENVIRONMENT
-        ) as s:
+        with server_in(tmp_path) as s:
             client = client_of(s)
             batch = started(client, lines) if batch is None else batch
             assert num_completed(client, batch) >= completed[-1]

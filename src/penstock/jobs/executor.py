@@ -77,8 +77,7 @@ class Executor:
         begun = dict(self._doing)
         await _ended(*begun)
         for work in begun.values():
-            with contextlib.suppress(LeaseLost, StorageUnavailable):
-                await self._queue.hand_back(work.claim)
+            await self._put_off(work.claim)
 
     def wake(self) -> None:
         """Look for jobs now: one was just submitted."""
@@ -133,6 +132,9 @@ class Executor:
             await acting
         except LeaseLost:
             logger.warning("Job %s is somebody else's now.", job.id)
+        except StorageUnavailable as error:  # not the job's fault
+            logger.warning("Job %s is put off. %s", job.id, error)
+            await self._put_off(work.claim)
         except Exception:
             logger.exception("Job %s failed in attempt %d.", job.id, job.attempts)
             await self._again(work.claim)
@@ -156,6 +158,11 @@ class Executor:
             expires_at = asked_at + self._queue.lease_seconds
             if job.cancel_requested:
                 work.cancelled.set()
+
+    async def _put_off(self, claim: Claim) -> None:
+        """Hand the job back; where that cannot be done either, its lease runs out."""
+        with contextlib.suppress(LeaseLost, StorageUnavailable):
+            await self._queue.hand_back(claim)
 
     async def _again(self, claim: Claim) -> None:
         """Try again later; one that could not even be given up ends without its handler."""

@@ -4,10 +4,12 @@ Whatever it writes, it writes only while the job is its own. Knows no model and 
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.errors import UnknownFile
 from penstock.jobs.batches import lines
 from penstock.jobs.batches.asking import Asker
 from penstock.jobs.batches.batch import KIND, Batch, BatchStatus, Result
@@ -20,6 +22,8 @@ from penstock.jobs.queue import JobQueue
 from penstock.storage.contents import Incoming
 from penstock.storage.database import Storage
 from penstock.storage.files import FileStore, NewFile
+
+logger = logging.getLogger(__name__)
 
 RESULTS_AT_ONCE = 64
 OUTPUT_PURPOSE = f"{KIND}_output"
@@ -81,7 +85,13 @@ class BatchHandler:
 
     async def give_up(self, work: Work) -> None:
         """Keep the answers there are; the rest failed."""
-        await self._finish(work, await self._batch(work), GIVEN_UP)
+        batch = await self._batch(work)
+        try:
+            await self._finish(work, batch, GIVEN_UP)
+        except (OSError, UnknownFile) as error:
+            logger.warning("Batch %s loses its answers: %s", batch.id, error)
+            message = "Its input cannot be read, or its output not be written."
+            await self._fail(work, batch, [Problem("file_unreadable", message)])
 
     async def _batch(self, work: Work) -> Batch:
         async with self.storage.reading() as connection:
@@ -93,19 +103,26 @@ class BatchHandler:
         total, problems = await asyncio.to_thread(
             lines.check, path, batch.endpoint, self.max_line_bytes
         )
+        if problems:
+            return await self._fail(work, batch, problems)
         async with self.storage.writing() as connection:
             await self.queue.get_on(connection, work.claim)
             batch = await self.batches.of_job(connection, batch.id)
-            if problems:
-                error = problems[0].message
-                await self.queue.end(connection, work.claim, JobState.FAILED, error=error)
-                return await self.batches.change(
-                    connection, batch, status=BatchStatus.FAILED, errors=_shown(problems)
-                )
             status = BatchStatus.IN_PROGRESS
             if batch.status is BatchStatus.CANCELLING:
                 status = batch.status
             return await self.batches.change(connection, batch, status=status, total=total)
+
+    async def _fail(self, work: Work, batch: Batch, problems: Sequence[Problem]) -> Batch:
+        """End the batch without files."""
+        async with self.storage.writing() as connection:
+            error = problems[0].message
+            await self.queue.end(connection, work.claim, JobState.FAILED, error=error)
+            batch = await self.batches.of_job(connection, batch.id)
+            await self.batches.forget_results(connection, batch)
+            return await self.batches.change(
+                connection, batch, status=BatchStatus.FAILED, errors=_shown(problems)
+            )
 
     async def _ask_lines(self, work: Work, batch: Batch) -> Ending:
         """Ask what has no result, until all have one or the batch should stop."""
