@@ -11,7 +11,14 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -63,6 +70,8 @@ class QueueMachine(RuleBasedStateMachine):
         for storage in self.stores:
             self.runner.run(storage.open())
         self.expected: dict[str, Expected] = {}
+        self.keys: dict[str, str | None] = {}
+        self.submit(None)
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):
@@ -83,6 +92,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from([None, "a", "b"]))
     def submit(self, key: str | None) -> None:
+        self.wait(0.001)  # no two at once, so that which is the oldest is no matter of chance
         job = self.write(
             lambda connection: self.queues[0].submit(
                 connection, owner="o", kind="k", payload={}, idempotency_key=key
@@ -95,12 +105,8 @@ class QueueMachine(RuleBasedStateMachine):
         else:
             assert self.keys[job.id] == key
 
-    @initialize()
-    def no_keys(self) -> None:
-        self.keys: dict[str, str | None] = {}
-
     @rule(target=claims, server=st.sampled_from([0, 1]))
-    def claim(self, server: int) -> Claim | None:
+    def claim(self, server: int) -> Any:
         claim = self.runner.run(self.queues[server].claim(f"e{server}", ["k"]))
         free = {
             job_id
@@ -110,7 +116,7 @@ class QueueMachine(RuleBasedStateMachine):
         }
         if claim is None:
             assert free == set()
-            return None
+            return multiple()
         assert claim.job.id in free
         job = self.expected[claim.job.id]
         job.state, job.lease_until = JobState.RUNNING, self.now + LEASE
@@ -119,6 +125,12 @@ class QueueMachine(RuleBasedStateMachine):
         assert (claim.job.token, claim.job.attempts) == (job.token, job.attempts)
         assert is_exhausted(claim) == (job.attempts > 3)
         return claim
+
+    @rule(target=claims, server=st.sampled_from([0, 1]))
+    def claim_after_silence(self, server: int) -> Any:
+        """So long that whoever had a job and said nothing has lost it."""
+        self.wait(LEASE + 1)
+        return self.claim(server)
 
     @rule(seconds=st.sampled_from([1.0, 5.0, LEASE + 1]))
     def wait(self, seconds: float) -> None:
@@ -135,50 +147,42 @@ class QueueMachine(RuleBasedStateMachine):
             act()
         return None
 
-    @rule(claim=claims)
-    def renew(self, claim: Claim | None) -> None:
-        if claim is not None:
-            job = self.if_held(claim, lambda: self.runner.run(self.queues[0].renew(claim)))
-            if job is not None:
-                job.lease_until = self.now + LEASE
-
-    @rule(claim=claims)
-    def get_on(self, claim: Claim | None) -> None:
-        if claim is not None:
-            act = lambda: self.write(lambda c: self.queues[0].get_on(c, claim))  # noqa: E731
-            job = self.if_held(claim, act)
-            if job is not None:
-                job.attempts = 1
-
-    @rule(claim=claims, state=st.sampled_from(sorted(ENDED)))
-    def end(self, claim: Claim | None, state: JobState) -> None:
-        if claim is None:
-            return
-        result = {"token": claim.job.token}
-
-        async def end(connection: AsyncConnection) -> Job:
-            await self.queues[0].hold(connection, claim)
-            return await self.queues[0].end(connection, claim, state, result=result)
-
-        job = self.if_held(claim, lambda: self.write(end))
+    @rule(claim=claims, what=st.sampled_from(["renew", "get_on", "end", "hand_back", "retry"]))
+    def act(self, claim: Claim, what: str) -> None:
+        """Whoever ever had a claim acts as if it still held."""
+        queue = self.queues[0]
+        if what == "renew":
+            job = self.if_held(claim, lambda: self.runner.run(queue.renew(claim)))
+        elif what == "get_on":
+            job = self.if_held(claim, lambda: self.write(lambda c: queue.get_on(c, claim)))
+        elif what == "hand_back":
+            job = self.if_held(claim, lambda: self.runner.run(queue.hand_back(claim)))
+        elif what == "retry":
+            job = self.if_held(claim, lambda: self.runner.run(queue.retry(claim)))
+        else:
+            job = self.if_held(claim, lambda: self.write(lambda c: self.ended(c, claim)))
         if job is not None:
-            job.state = state
+            self.expect(job, claim, what)
+
+    async def ended(self, connection: AsyncConnection, claim: Claim) -> Job:
+        queue = self.queues[0]
+        await queue.hold(connection, claim)
+        result = {"token": claim.job.token}
+        return await queue.end(connection, claim, JobState.SUCCEEDED, result=result)
+
+    def expect(self, job: Expected, claim: Claim, what: str) -> None:
+        if what == "renew":
+            job.lease_until = self.now + LEASE
+        elif what == "get_on":
+            job.attempts = 1
+        elif what == "end":
+            job.state = JobState.SUCCEEDED
             job.results.append(claim.job.token)
-
-    @rule(claim=claims)
-    def hand_back(self, claim: Claim | None) -> None:
-        if claim is not None:
-            job = self.if_held(claim, lambda: self.runner.run(self.queues[0].hand_back(claim)))
-            if job is not None:
-                job.state = JobState.QUEUED
+        else:
+            job.state = JobState.QUEUED
+            if what == "hand_back":
                 job.attempts -= 1
-
-    @rule(claim=claims)
-    def retry(self, claim: Claim | None) -> None:
-        if claim is not None:
-            job = self.if_held(claim, lambda: self.runner.run(self.queues[0].retry(claim)))
-            if job is not None:
-                job.state = JobState.QUEUED
+            else:
                 job.not_before = self.now + 2.0 * 2 ** (claim.job.attempts - 1)
 
     @invariant()
