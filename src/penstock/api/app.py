@@ -3,6 +3,8 @@
 Builds no services; it is given them, so that a test gives its own.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,11 +29,16 @@ from penstock.api.openai.uploading import FORM_BYTES, UPLOAD_PATH
 from penstock.api.playground import compare, discovery, generate, lifecycle, texts
 from penstock.api.receipts import replay
 from penstock.api.services import Lasting, Services
+from penstock.errors import StorageUnavailable
 from penstock.jobs.batches.asking import Asker
 from penstock.jobs.batches.batch import KIND
 from penstock.jobs.batches.handler import BatchHandler
 from penstock.jobs.executor import Executor
+from penstock.storage.files import FileStore
 
+logger = logging.getLogger(__name__)
+
+TIDY_SECONDS = 3600
 WEB_FOLDER = Path(__file__).parent.parent / "web"
 DESCRIPTION = (
     "Generate text, compare models and decoding strategies. Every error is an object "
@@ -90,14 +97,25 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     executor: Executor = app.state.executor
     services.lifecycle.preload(services.preload)
     await services.lasting.storage.open()
-    await services.lasting.files.tidy()
     executor.start()
+    tidying = asyncio.create_task(_tidy_hourly(services.lasting.files))
     try:
         yield
     finally:
+        tidying.cancel()
+        await asyncio.gather(tidying, return_exceptions=True)
         await executor.stop()
         await services.lifecycle.close()
         await services.lasting.storage.close()
+
+
+async def _tidy_hourly(files: FileStore) -> None:
+    while True:
+        try:
+            await files.tidy()
+        except StorageUnavailable as error:
+            logger.warning("Files whose time is over stay for now. %s", error)
+        await asyncio.sleep(TIDY_SECONDS)
 
 
 def _executor(app: FastAPI, lasting: Lasting) -> Executor:

@@ -60,7 +60,7 @@ class Storage:
                     await connection.run_sync(migrate)
             except (DBAPIError, OSError) as error:
                 await engine.dispose()
-                raise _unusable(self._url.render_as_string(hide_password=True), error) from error
+                raise _unusable(self._shown_url(), error) from error
             except BaseException:
                 await engine.dispose()
                 raise
@@ -92,6 +92,12 @@ class Storage:
             return time.time()
         clock = select(func.extract("epoch", func.clock_timestamp()))
         return float((await connection.execute(clock)).scalar_one())
+
+    def _shown_url(self) -> str:
+        """As an operator writes it, without its password; a file as its path."""
+        if self.is_sqlite:
+            return str(self._url.database)
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
 
     def _opened(self) -> AsyncEngine:
         assert self._engine is not None, "storage is used before it is opened"
