@@ -241,6 +241,11 @@ def test_a_batch_that_nobody_has_is_not_found(client: openai.OpenAI) -> None:
             ask("batch_none")
 
 
+def test_a_page_of_another_origin_cancels_nothing(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.PermissionDeniedError):
+        client.batches.cancel("batch_none", extra_headers={"origin": "http://elsewhere"})
+
+
 def test_a_cancelled_batch_keeps_its_answers_and_names_the_rest(tmp_path: Path) -> None:
     models = FakeModels(lambda: FakeEngine(step_seconds=0.01))
     with client_of(models, tmp_path, batch_lines=1) as (client, _):

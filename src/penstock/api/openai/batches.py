@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import Field
 
 from penstock.api.openai.lists import After, shown_list, without_nothing
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.openai.uploading import LONGEST_LIFE, SHORTEST_LIFE
 from penstock.api.owner import OwnerDep
+from penstock.api.permission import check_origin
 from penstock.api.playground.schemas import Strict
 from penstock.api.playground.wire_types import Text
 from penstock.api.services import ServicesDep
@@ -91,7 +92,12 @@ async def retrieve_batch(batch_id: str, services: ServicesDep, owner: OwnerDep) 
     return shown_batch(await services.lasting.batches.get(owner, batch_id))
 
 
-@router.post("/batches/{batch_id}/cancel", summary="Cancel a batch", responses=FAILURES)
+@router.post(
+    "/batches/{batch_id}/cancel",
+    summary="Cancel a batch",
+    responses=FAILURES,
+    dependencies=[Depends(check_origin)],  # it has no body, so any page may send it
+)
 async def cancel_batch(
     batch_id: str, request: Request, services: ServicesDep, owner: OwnerDep
 ) -> dict[str, Any]:
