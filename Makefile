@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check fix bench stress package-test web web-is-fresh clean
+.PHONY: help setup serve test check fix bench stress fuzz package-test web web-is-fresh clean
 MAKEFLAGS += --no-print-directory
 
 VENV   ?= .venv
@@ -53,6 +53,10 @@ bench: $(DEVELOP)  ## Measure against transformers in one run and print the tabl
 stress: $(DEVELOP)  ## The tests that kill workers and servers, at their full number of rounds
 	PENSTOCK_STRESS_ROUNDS=20 PENSTOCK_STRESS_LINES=1000 $(BIN)/python -m pytest --timeout 1800 \
 		tests/api/test_four_families.py tests/api/test_batch_kills.py $(ARGS)
+
+fuzz: $(DEVELOP)  ## Ten thousand odd requests, and the streams of five hundred
+	PENSTOCK_FUZZ_CASES=143 PENSTOCK_STREAM_CASES=500 $(BIN)/python -m pytest -n 2 --timeout 3600 \
+		tests/api/test_fuzz.py tests/api/openai/test_streams.py $(ARGS)
 
 package-test: $(DEVELOP)  ## Build the wheel and try it in an empty environment elsewhere
 	$(BIN)/python -m pytest tests/project/test_wheel.py $(ARGS)

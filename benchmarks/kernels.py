@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from penstock.model.dtypes import Dtype, packed_bytes
 from penstock.ops.choose import choose_ops
 from penstock.ops.interface import Activation, LinearWeight, Ops
+from penstock.ops.torch_ops import TorchOps
 
 WIDTH, NUM_LAYERS, VOCABULARY = 768, 12, 50257
 NUM_PARAMETERS = NUM_LAYERS * 12 * WIDTH**2 + WIDTH * VOCABULARY
@@ -96,7 +98,8 @@ def measure_bandwidth() -> float:
 
 
 def bytes_of(name: str) -> int:
-    return NUM_PARAMETERS * (2 if "bf16" in name else 4)
+    dtypes: dict[str, Dtype] = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}
+    return packed_bytes(NUM_PARAMETERS, dtypes[name.split()[1]])
 
 
 def print_row(rows: int, times: dict[str, list[float]]) -> None:
@@ -130,6 +133,8 @@ def main() -> None:
         "torch bf16": make_torch_step(weights, torch.bfloat16),
         "kernel fp32": make_ops_step(chosen.ops, weights, torch.float32),
         "kernel bf16": make_ops_step(chosen.ops, weights, torch.bfloat16),
+        "kernel int8": make_ops_step(chosen.ops, weights, torch.int8),
+        "torch int8": make_ops_step(TorchOps(), weights, torch.int8),
     }
     kept = {name: step for name, step in steps.items() if name not in arguments.without}
     print(f"{chosen.reason} torch {torch.__version__}.", f"{measure_bandwidth() / 1e9:.1f} GB/s.")

@@ -6,10 +6,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, sleep
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from benchmarks.memory import peak_bytes_of_family
@@ -33,7 +34,7 @@ class Start:
 class ServerProcess:
     """Owns a server with one model on a free port of this machine. Use as a context."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, variables: Mapping[str, str] = MappingProxyType({})) -> None:
         self.port = _free_port()
         self._scratch = tempfile.TemporaryDirectory(prefix="penstock-bench-")
         folder = Path(self._scratch.name)
@@ -43,7 +44,7 @@ class ServerProcess:
         self._process = subprocess.Popen(  # noqa: S603  # our own command
             [Path(sys.executable).with_name("penstock"), "serve", *arguments],
             cwd=folder,
-            env=_plain_environment(folder),
+            env={**_plain_environment(folder), **variables},
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
@@ -58,6 +59,11 @@ class ServerProcess:
 
     def peak_bytes(self) -> int | None:
         return peak_bytes_of_family(self._process.pid)
+
+    def processor_seconds(self) -> float:
+        """What the server's own process has taken so far, without its workers."""
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         self._process.terminate()

@@ -37,6 +37,7 @@ SHAPES = {
     "alternatives": "words, or lists of words of which one will do",
     "token_biases": "an object: token id to number, -100 to 100",
     "word_biases": "pairs: word, number",
+    "layers": "low, high, or a list of numbers",
     "start_and_factor": "a pair: tokens, factor",
     "text": "a text",
     "texts": "texts",
@@ -109,7 +110,15 @@ def _strategy_sections() -> Iterator[str]:
     yield _order_section()
     for strategy in STRATEGIES.values():
         yield f"## {strategy.label} (`{strategy.id}`)\n\n{strategy.description}"
+        yield "\n".join(_preset_lines(strategy))
         yield _parameter_table(strategy)
+
+
+def _preset_lines(strategy: type[Strategy]) -> Iterator[str]:
+    yield "Presets:\n"
+    for preset in strategy.presets:
+        values = ", ".join(f"`{name}={json.dumps(v)}`" for name, v in preset.values.items())
+        yield f"- **{preset.label}** (`{preset.id}`). {preset.description} {values}"
 
 
 def _order_section() -> str:

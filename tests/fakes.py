@@ -13,6 +13,7 @@ from threading import Event
 
 from penstock.errors import ModelGated, ModelNotFound, NotAllowed, PromptTooLong, UnsupportedModel
 from penstock.model.hub_progress import DownloadProgress, Progress
+from penstock.serving.adapter_info import AdapterInfo
 from penstock.serving.models import HostedModel, ModelCard, ServedModel
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
@@ -211,6 +212,7 @@ class FakeKit:
 
     make: Callable[[], FakeEngine] = FakeEngine
     engines: list[FakeEngine] = field(default_factory=list)
+    adapters: set[str] = field(default_factory=set)
 
     def prepare(self, request: GenerationRequest) -> FakePrepared:
         return fake_prepare(request)
@@ -243,6 +245,15 @@ class FakeKit:
             vocab_size=100, bos_token=None, eos_token="</s>", pad_token=None, unk_token=None,
             eos_token_ids=(0,), chat_template="", chat_template_origin="fallback",
         )  # fmt: skip
+
+    def load_adapter(self, name: str) -> None:
+        self.adapters.add(name)
+
+    def unload_adapter(self, name: str) -> None:
+        self.adapters.discard(name)
+
+    def loaded_adapters(self) -> tuple[AdapterInfo, ...]:
+        return tuple(AdapterInfo(name=n, digest="d" * 64, num_bytes=7) for n in self.adapters)
 
     @property
     def engine(self) -> FakeEngine:

@@ -42,14 +42,16 @@ def byte_tokenizer(*more_specials: str) -> Tokenizer:
     return Tokenizer(backend, frozenset({EOS}))
 
 
-def tiny_model(seed: int = 0, *, context_length: int = 128, ops: Ops | None = None) -> TinyModel:
-    """A two-layer model whose logits are spread enough that near-ties are rare."""
+def tiny_model(
+    seed: int = 0, *, context_length: int = 128, num_layers: int = 2, ops: Ops | None = None
+) -> TinyModel:
+    """A model of few layers whose logits are spread enough that near-ties are rare."""
     torch.manual_seed(seed)
     config = GPT2Config(
         vocab_size=VOCAB_SIZE,
         n_positions=context_length,
         n_embd=32,
-        n_layer=2,
+        n_layer=num_layers,
         n_head=4,
         bos_token_id=EOS,
         eos_token_id=EOS,

@@ -17,6 +17,7 @@ export type ParameterType =
   | "alternatives"
   | "token_biases"
   | "word_biases"
+  | "layers"
   | "start_and_factor"
   | "text"
   | "texts"
@@ -109,7 +110,7 @@ export interface CompareRequest {
   readonly stream: boolean;
 }
 
-export type FinishReason = "stop" | "length" | "cancelled";
+export type FinishReason = "stop" | "length" | "time" | "cancelled";
 
 /** A text ends in a loop; `settings` are the fields of a request that would help. */
 export interface Loop {
@@ -172,6 +173,15 @@ export interface WireError {
   readonly code: string | null;
 }
 
+/** Others are served first; comes again whenever the place changes. */
+export interface WaitingEvent {
+  readonly event: "waiting";
+  readonly column?: number;
+  /** 1 is the next. */
+  readonly position: number;
+  readonly estimated_seconds: number | null;
+}
+
 export interface StartEvent {
   readonly event: "start";
   readonly column?: number;
@@ -232,6 +242,8 @@ export interface FinishEvent {
   readonly score: number | null;
   readonly text: string;
   readonly loop?: Loop;
+  /** Places of the forced words that the text lacks. */
+  readonly missing_words?: readonly number[];
 }
 
 export interface DoneEvent extends GenerateResponse {
@@ -260,6 +272,7 @@ export interface GroupsEvent {
 }
 
 export type StreamEvent =
+  | WaitingEvent
   | StartEvent
   | TokenEvent
   | FinishEvent

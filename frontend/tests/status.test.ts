@@ -3,7 +3,7 @@ import { apiBase } from "../src/api/base";
 import { type Failure, roomFor } from "../src/api/failure";
 import { differingWords } from "../src/compare/words";
 import { wordEndAfter, wordEndBefore, wordEndNear } from "../src/document/words";
-import { begin, fail, type Phase, type Report } from "../src/generation/report";
+import { advance, begin, fail, type Phase, type Report } from "../src/generation/report";
 import { remedied, remedyLabel } from "../src/state/remedy";
 import { statusOf } from "../src/state/status";
 import { DEFAULT_SETTINGS } from "../src/storage/draft";
@@ -52,6 +52,30 @@ test("a loop is told by its place, and what helps is put into the settings", asy
   const drawing = { ...before, strategy: "sampling" };
   expect(remedyLabel(other, before, catalog)).toBe("Try sampling");
   expect(remedyLabel({ kind: "adjust", settings: { temperature: 1 } }, drawing, catalog)).toBe("Try Temperature 1");
+});
+
+test("a text that lacks forced words says so, whatever ended it", () => {
+  const { text, remedy } = statusOf(report("finished", { finishReason: "length", missingWords: 2 }), null, []);
+
+  expect(text).toBe("2 forced words did not fit. Allow more length, or fewer words.");
+  expect(remedy).toBeNull();
+});
+
+test.each([
+  [report("waiting"), "Waiting for the server…"],
+  [report("waiting", { place: 1 }), "You are next…"],
+  [report("waiting", { place: 3, placeSeconds: 0.2 }), "Place 3 in the queue, about 1 second…"],
+  [report("waiting", { place: 12, placeSeconds: 40.4 }), "Place 12 in the queue, about 40 seconds…"],
+  [report("finished", { finishReason: "time", tokens: 3 }), "Its time was up."],
+])("who waits is told its place, and who had no more time so: %#", (given, text) => {
+  expect(statusOf(given, null, []).text).toBe(text);
+});
+
+test("a place in the queue comes with an event and changes with the next", () => {
+  const told = (report: Report, position: number) =>
+    advance(report, { event: "waiting", position, estimated_seconds: null }, 0);
+
+  expect(told(told(begin(0), 2), 1)).toEqual({ ...begin(0), place: 1, placeSeconds: null });
 });
 
 test("a prompt that leaves no room has no length that would help", () => {

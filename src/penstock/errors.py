@@ -76,6 +76,18 @@ class UnsupportedModel(PenstockError):
     code = "unsupported_model"
 
 
+class AdapterNotFound(PenstockError):
+    """No adapter has this name."""
+
+    code = "adapter_not_found"
+
+
+class UnsupportedAdapter(PenstockError):
+    """The adapter is of a kind Penstock does not apply, or does not fit this model."""
+
+    code = "unsupported_adapter"
+
+
 class ResponseNotFound(PenstockError):
     """No stored response has this id."""
 

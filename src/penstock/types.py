@@ -16,7 +16,9 @@ MAX_STOP_STRINGS = 4
 MAX_TEMPLATE_STOPS = 2  # that a chat template adds to those of a request
 MAX_STOP_LENGTH = 128
 MAX_LOGPROBS = 100
+MAX_LAYERS = 32  # that are compared with the last
 MAX_ALTERNATIVES = 16  # of a forced word
+MIN_TIME, MAX_TIME = 0.001, 86_400.0  # seconds
 MAX_BIAS = 100.0  # as far as OpenAI goes: it all but forbids or forces a token
 
 
@@ -25,7 +27,13 @@ class FinishReason(StrEnum):
 
     STOP = "stop"  # the model ended the text, or a stop string matched
     LENGTH = "length"  # as many tokens as were asked for
+    TIME = "time"  # as much time as it was given
     CANCELLED = "cancelled"
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether a limit of the request ended the text, which might have gone on."""
+        return self in (FinishReason.LENGTH, FinishReason.TIME)
 
 
 Word = str | tuple[int, ...]  # a piece of text, or the token ids it stands for
@@ -47,6 +55,10 @@ def _several(most: int, neutral: tuple[Any, ...] = (), *, kind: str | None = Non
     return field(default=neutral, metadata={"most": most, "kind": kind})
 
 
+def _layers() -> Any:
+    return field(default=None, metadata={"kind": "layers"})
+
+
 def _text(longest: int, *, kind: str) -> Any:
     """A text of at most so many characters; left out, it asks for nothing."""
     return field(default=None, metadata={"longest": longest, "kind": kind})
@@ -65,10 +77,13 @@ class DecodingParams:
     regex: str | None = _text(2_048, kind="text")
     choice: tuple[str, ...] = _several(1_024, kind="texts")
     grammar: str | None = _text(65_536, kind="text")  # in Lark's notation
+    dola_layers: str | tuple[int, ...] | None = _layers()  # "low", "high" or layers from 0
     # particular tokens and words
     sequence_bias: tuple[tuple[Word, float], ...] = _several(256)
     logit_bias: tuple[tuple[int, float], ...] = _several(1024)  # token id, what is added
     bad_words: tuple[Word, ...] = _several(256)
+    topic_words: tuple[Word, ...] = _several(256)
+    topic_strength: float = _number(3.0, -20, 20)
     suppress_tokens: tuple[int, ...] = _several(1024)
     begin_suppress_tokens: tuple[int, ...] = _several(1024)
     # repetition
@@ -107,6 +122,9 @@ class DecodingParams:
     mirostat: int = _number(0, 0, 2)  # 0 is off, 1 and 2 its versions
     mirostat_tau: float = _number(5.0, 0, 100)  # bits per token
     mirostat_eta: float = _number(0.1, 0, 1)
+    watermark_delta: float = _number(0.0, 0, 100)
+    watermark_gamma: float = _number(0.25, 0.01, 0.99)
+    watermark_key: int | None = _number(None, 1, 2**53 - 1)
     processor_order: tuple[str, ...] = _several(64)
     # several texts at once
     num_beams: int = _number(1, 1, 10)
@@ -135,6 +153,7 @@ class DecodingParams:
         for name in ("logit_bias", "sequence_bias"):
             for _, bias in getattr(self, name):
                 check_range(name, bias, -MAX_BIAS, MAX_BIAS)
+        _check_layers(self.dola_layers)
         if self.exponential_decay_length_penalty is not None:
             start, factor = self.exponential_decay_length_penalty
             check_range("exponential_decay_length_penalty", start, 0, 1_000_000)
@@ -152,6 +171,17 @@ MOST: Mapping[str, int] = {
 LONGEST: Mapping[str, int] = {
     f.name: f.metadata["longest"] for f in fields(DecodingParams) if "longest" in f.metadata
 }
+
+
+def _check_layers(layers: str | tuple[int, ...] | None) -> None:
+    if isinstance(layers, tuple):
+        check_count("dola_layers", layers, MAX_LAYERS)
+    if layers == () or (isinstance(layers, str) and layers not in ("low", "high")):
+        raise InvalidParameter(
+            f"dola_layers={layers!r} names no layers.",
+            "Use low, high or a list of numbers.",
+            param="dola_layers",
+        )
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
@@ -189,6 +219,7 @@ class GenerationRequest:
     request_id: str
     prompt: str | tuple[int, ...]
     model: str
+    prefix: tuple[int, ...] = ()  # token ids that every text has behind it, after the prompt
     strategy: str = "sampling"
     params: DecodingParams = field(default_factory=DecodingParams)
     max_new_tokens: int | None = None
@@ -199,8 +230,13 @@ class GenerationRequest:
     seed: int | None = None
     logprobs: int | None = None  # how many alternatives to report beside each token
     prompt_logprobs: int | None = None  # the same for each token of the prompt but the first
+    named_tokens: tuple[Word, ...] = ()  # report these too wherever log-probabilities are told
     trace: int | None = None  # report what each step of the chain did, with so many candidates
+    beam_tree: bool = False  # tell how the beams grow, where there are any
+    adapter: str | None = None  # by name, on top of the model
+    adapter_digest: str | None = None  # refuse the adapter if it is another by now
     embed: bool = False  # give the mean of the prompt's final hidden states
+    max_time: float | None = None  # seconds from its arrival at the engine; then the text ends
     tenant: str = ""  # on whose behalf: nothing that was computed for one is shared with another
 
     def __post_init__(self) -> None:
@@ -213,11 +249,14 @@ class GenerationRequest:
         check_range("max_length", self.max_length, 1, 1_000_000)
         check_range("min_new_tokens", self.min_new_tokens, 0, 1_000_000)
         check_range("num_return_sequences", self.num_sequences, 1, 8)
+        if self.max_time is not None:
+            check_range("max_time", self.max_time, MIN_TIME, MAX_TIME)
         if self.seed is not None:
             check_range("seed", self.seed, 0, MAX_SEED)
         for name in ("logprobs", "prompt_logprobs", "trace"):
             if getattr(self, name) is not None:
                 check_range(name, getattr(self, name), 0, MAX_LOGPROBS)
+        check_count("named_tokens", self.named_tokens, MAX_LOGPROBS)
         _check_stop(self.stop)
 
 
@@ -252,6 +291,17 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatermarkScore:
+    """How many tokens of a text are green, and how unlikely so many are without a watermark."""
+
+    num_tokens: int
+    num_scored: int
+    num_green: int
+    z_score: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """The next token's distribution after one step of the chain; the first is the model's own."""
 
@@ -269,6 +319,16 @@ class ChosenLogprob:
     chosen: TokenLogprob
     top: tuple[TokenLogprob, ...]
     stages: tuple[Stage, ...] = ()  # with `trace`
+    named: tuple[TokenLogprob, ...] = ()  # those of `named_tokens`, in their order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestQueued:
+    """The request waits. Comes before it is taken up, if ever, and again when its place changes."""
+
+    request_id: str
+    position: int  # 1 is the next to be taken up
+    estimated_seconds: float | None  # until then, at the pace of late; none where nothing has moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +340,7 @@ class RequestStarted:
     max_new_tokens: int
     seed: int
     num_sequences: int
+    adapter_digest: str | None = None  # of the adapter that the text is written with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +375,34 @@ class TokensAdded:
     text: str
     token_ids: tuple[int, ...]
     logprobs: tuple[ChosenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeNode:
+    """A candidate text as a node of the tree that beams grow: one more token than its parent.
+
+    `score` is its log-probability, with penalties; of a complete text it is length-normalised.
+    """
+
+    node: int
+    parent: int  # 0 is the prompt
+    token_id: int
+    score: float
+    group: int  # of the beams that compete with one another
+    finish_reason: FinishReason | None = None  # of a complete text
+    token: str = ""  # as it is shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeGrown:
+    """What one step did to the tree of beams, when that was asked for."""
+
+    request_id: str
+    step: int  # from 1
+    expanded: tuple[TreeNode, ...]  # candidates that live on
+    pruned: tuple[int, ...]  # nodes that nothing goes on from, and texts that better ones replace
+    finished: tuple[TreeNode, ...]  # texts that are complete
+    returned: tuple[int, ...] = ()  # at the end: the nodes of the texts that are returned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,10 +444,12 @@ class RequestFinished:
 
 
 EngineOutput = (
-    RequestStarted
+    RequestQueued
+    | RequestStarted
     | PromptScored
     | PromptEmbedded
     | TokensAdded
     | SequenceFinished
     | RequestFinished
+    | TreeGrown
 )

@@ -1,4 +1,4 @@
-"""A server with the built-in model on a real socket, on a thread of its own."""
+"""A server on a real socket, on a thread of its own."""
 
 import contextlib
 import socket
@@ -12,6 +12,7 @@ from penstock.api.app import Edge, create_app
 from penstock.api.middleware import LOOPBACK_NAMES
 from penstock.api.server import build_services, loading_options
 from penstock.serving.local_models import LocalModels
+from penstock.serving.models import ModelSource
 from penstock.settings import Settings
 
 EDGE = Edge(allowed_hosts=tuple(LOOPBACK_NAMES))
@@ -20,9 +21,8 @@ EDGE = Edge(allowed_hosts=tuple(LOOPBACK_NAMES))
 class ServerThread(threading.Thread):
     """The application on a thread of its own, so that a blocking client can be tested."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, source: ModelSource) -> None:
         super().__init__(daemon=True)
-        source = LocalModels(settings.preload, loading_options(settings))
         app = create_app(build_services(settings, source), EDGE)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
@@ -41,9 +41,11 @@ class ServerThread(threading.Thread):
 
 
 @contextlib.contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """The address of a server with these settings."""
-    thread = ServerThread(settings)
+def serving(settings: Settings, source: ModelSource | None = None) -> Iterator[str]:
+    """The address of a server with these settings, and their models unless others are given."""
+    thread = ServerThread(
+        settings, source or LocalModels(settings.preload, loading_options(settings))
+    )
     thread.start()
     deadline = time.monotonic() + 60
     while not thread.server.started:

@@ -223,3 +223,19 @@ def test_an_encoder_decoder_embeds_nothing_and_says_so_before(served: Served) ->
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "model")
     assert {told["/v1/embeddings"], told["/api/embed"]} == {"refused"}
     assert told["/v1/completions"] == "supported"
+
+
+def test_an_answer_is_replayed_and_branched_beside_its_prompt(served: Served) -> None:
+    first = served.generate(strategy="greedy", max_new_tokens=8, min_new_tokens=8)
+    name = first["receipt"]
+    again = served.client.post(f"/replay/{name}").json()
+    kept = served.client.get(f"/receipts/{name}").json()["token_ids"][0][:3]
+    branched = served.client.post("/lab/branch", json={"receipt": name, "position": 3}).json()
+
+    assert again["is_same"] and again["sequences"] == first["sequences"]
+    assert branched["branch"]["kept"] == served.text(kept)
+    assert (branched["prompt"], branched["continues_prompt"]) == (PROMPT, False)
+    (rest,) = served.expected(
+        PROMPT, max_new_tokens=5, min_new_tokens=5, decoder_input_ids=torch.tensor([[0, *kept]])
+    )
+    assert branched["sequences"][0]["text"] == served.text(rest[3:])

@@ -279,3 +279,44 @@ def test_stop_may_be_a_string_or_a_list(client: TestClient) -> None:
 
 def test_an_alias_answers_under_the_models_id(client: TestClient) -> None:
     assert generate(client, model="second", max_new_tokens=1)["model"] == "other"
+
+
+def test_contrasted_layers_have_a_name_of_their_own_at_any_temperature(client: TestClient) -> None:
+    chosen = generate(client, strategy="dola", dola_layers=[2, 4], max_new_tokens=1)
+    default = generate(client, strategy="dola", temperature=1, max_new_tokens=1)
+
+    assert chosen["parameters"]["type"] == default["parameters"]["type"] == "dola"
+    assert chosen["parameters"]["dola_layers"] == [2, 4]
+    assert default["parameters"]["dola_layers"] == "high"
+    assert chosen["parameters"]["temperature"] == 0
+
+
+@pytest.mark.parametrize("strategy", ["controlled", "beam_search"])
+def test_a_control_code_is_what_the_model_sees_first_and_no_part_of_the_text(
+    client: TestClient, strategy: str
+) -> None:
+    answer = generate(client, strategy=strategy, control_code="Horror", max_new_tokens=1)
+
+    assert answer["rendered_prompt"] == f"Horror {PROMPT}"
+    assert (answer["prompt"], answer["generated_text"]) == (PROMPT, f"{PROMPT} there")
+    assert answer["parameters"]["control_code"] == "Horror"
+    assert answer["unused_parameters"] == []
+
+
+@pytest.mark.parametrize("code", ["", "x" * 1001, "a\0b", 3])
+def test_what_is_no_control_code_is_refused_by_name(client: TestClient, code: Any) -> None:
+    response = client.post("/generate", json={"prompt": "x", "control_code": code})
+
+    assert response.status_code == 422
+    assert response.json()["error"]["param"] == "control_code"
+
+
+@pytest.mark.parametrize("layers", ["middle", [], [-1], 3, ["high"], [0] * 33])
+def test_what_names_no_layers_is_refused_by_name(client: TestClient, layers: Any) -> None:
+    body = {"prompt": "x", "strategy": "dola", "dola_layers": layers}
+
+    response = client.post("/generate", json=body)
+
+    assert response.status_code == 422
+    assert response.json()["error"]["param"] == "dola_layers"
+    assert "Use" in response.json()["error"]["message"]

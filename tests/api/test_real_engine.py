@@ -19,7 +19,7 @@ from penstock.model.loading import LoadedModel
 from penstock.serving.local_engine import LocalEngineKit
 from penstock.serving.models import HostedModel, ModelCard, ServedModel
 from penstock.text.chat import Tokenized
-from penstock.types import EngineOutput, GenerationRequest
+from penstock.types import EngineOutput, GenerationRequest, WatermarkScore
 from tests.api.conftest import Live, listening
 from tests.api.reading import DONE, events_of, texts_of
 from tests.tiny_gpt2 import tiny_model
@@ -69,6 +69,12 @@ class WatchedKit:
 
     def detokenize(self, token_ids: tuple[int, ...]) -> str:
         return LocalEngineKit(self._model, CONFIG).detokenize(token_ids)
+
+    def detect_watermark(
+        self, text: str, gamma: float, key: int | None, each_pair_once: bool
+    ) -> WatermarkScore:
+        kit = LocalEngineKit(self._model, CONFIG)
+        return kit.detect_watermark(text, gamma, key, each_pair_once)
 
     def make_engine(self) -> Engine:
         self.engines.append(FallibleEngine(self._model, CONFIG))

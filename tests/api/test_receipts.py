@@ -106,7 +106,7 @@ async def test_a_receipt_can_be_carried_to_another_server_through_another_progra
 
     async with listening(ChangingModels()) as elsewhere:
         unknown = await elsewhere.http.post(f"/replay/{first['receipt']}")
-        again = await replay(elsewhere, first["receipt"], receipt=carried)
+        again = await replay(elsewhere, first["receipt"], document=carried)
 
     assert unknown.status_code == 404
     assert unknown.json()["error"]["code"] == "receipt_not_found"
@@ -119,8 +119,8 @@ async def test_what_differs_is_told_before_anything_is_written(live: Live) -> No
     carried["decided"] |= {"weights": "b" * 64, "penstock": "0.0.1"}
     carried["receipt"] = name_of(Decided.model_validate(carried["decided"]))
 
-    refused = await live.http.post(f"/replay/{carried['receipt']}", json={"receipt": carried})
-    allowed = await replay(live, carried["receipt"], receipt=carried, allow_differences=True)
+    refused = await live.http.post(f"/replay/{carried['receipt']}", json={"document": carried})
+    allowed = await replay(live, carried["receipt"], document=carried, allow_differences=True)
 
     error = refused.json()["error"]
     assert (refused.status_code, error["code"]) == (409, "replay_differs")
@@ -137,18 +137,18 @@ async def test_a_receipt_that_was_changed_is_refused(live: Live) -> None:
     carried = await receipt_of(live, first["receipt"])
     carried["decided"]["seed"] += 1
 
-    response = await live.http.post(f"/replay/{first['receipt']}", json={"receipt": carried})
+    response = await live.http.post(f"/replay/{first['receipt']}", json={"document": carried})
 
-    assert (response.status_code, response.json()["error"]["param"]) == (422, "receipt")
+    assert (response.status_code, response.json()["error"]["param"]) == (422, "document")
 
 
 @pytest.mark.parametrize(
     ("change", "param"),
     [
-        ({"params": {"temperatur": 1}}, "receipt.decided.params.temperatur"),
-        ({"params": {"temperature": "hot"}}, "receipt.decided.params.temperature"),
+        ({"params": {"temperatur": 1}}, "document.decided.params.temperatur"),
+        ({"params": {"temperature": "hot"}}, "document.decided.params.temperature"),
         ({"params": {"temperature": 99}}, "temperature"),
-        ({"params": {"bad_words": [[1, None]]}}, "receipt.decided.params.bad_words"),
+        ({"params": {"bad_words": [[1, None]]}}, "document.decided.params.bad_words"),
         ({"strategy": "nope"}, "strategy"),
         ({"num_sequences": 99}, "num_return_sequences"),
         ({"prompt": []}, "prompt"),
@@ -163,7 +163,7 @@ async def test_a_made_up_receipt_is_refused_by_what_is_wrong_with_it(
     made_up["decided"] |= change
     made_up["receipt"] = name_of(Decided.model_validate(made_up["decided"]))
 
-    response = await live.http.post(f"/replay/{made_up['receipt']}", json={"receipt": made_up})
+    response = await live.http.post(f"/replay/{made_up['receipt']}", json={"document": made_up})
 
     assert response.status_code in (400, 422), response.text
     assert response.json()["error"]["param"] == param

@@ -115,3 +115,17 @@ def test_any_text_is_a_value_within_range_or_refused_by_name(
     else:
         assert parameter.minimum is not None and parameter.maximum is not None
         assert parameter.minimum <= value <= parameter.maximum
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("high", "high"), ("low", "low"), ("[0, 2]", [0, 2]), ('"low"', "low")]
+)
+def test_layers_are_named_or_listed(text: str, value: object) -> None:
+    assert parse_assignments([f"dola_layers={text}"], find_strategy("dola")) == {
+        "dola_layers": value
+    }
+
+
+def test_layers_that_are_neither_are_refused_with_an_example() -> None:
+    with pytest.raises(InvalidParameter, match=r"dola_layers=middle is not JSON. .*\[2, 4\]"):
+        parse_assignments(["dola_layers=middle"], find_strategy("dola"))

@@ -45,9 +45,9 @@ def _missing(words: Words, text: Sequence[int]) -> list[int]:
     return [i for i, ways in enumerate(words) if not any(_is_in(way, text) for way in ways)]
 
 
-def _size_begun(way: Text, text: Text) -> int:
-    """How many of the first tokens of `way` stand at the end of `text`, of all but its last."""
-    return max(n for n in range(len(way)) if way[:n] == text[len(text) - n :])
+def _sizes_begun(way: Text, text: Text) -> list[int]:
+    """How many of the first tokens of `way`, but not all, can be seen at the end of `text`."""
+    return [n for n in range(len(way)) if way[:n] == text[max(0, len(text) - n) :]]
 
 
 def _bank(words: Words, text: Text) -> int:
@@ -55,12 +55,14 @@ def _bank(words: Words, text: Text) -> int:
     missing = [way for i in _missing(words, text) for way in words[i]]
     longest = max(len(way) for ways in words for way in ways)
     num_there = len(words) - len(_missing(words, text))
-    return num_there * longest + max((_size_begun(way, text) for way in missing), default=0)
+    return num_there * longest + max(
+        (n for way in missing for n in _sizes_begun(way, text)), default=0
+    )
 
 
 def _wanted(words: Words, text: Text) -> set[int]:
     missing = [way for i in _missing(words, text) for way in words[i]]
-    begun = {way[n] for way in missing if (n := _size_begun(way, text))}
+    begun = {way[n] for way in missing for n in _sizes_begun(way, text) if n}
     return begun or {way[0] for way in missing}
 
 
@@ -245,6 +247,7 @@ def test_words_are_taken_alone_and_after_a_space() -> None:
     [
         (((),), "force_words has an entry without words. Remove it."),
         ((("",),), "force_words: '' has no tokens. Remove it, or give its token ids."),
+        ((("ab" * 129,),), "force_words has 517 tokens, alone and after a space, in all alternat"),
         ((((VOCAB_SIZE,),),), f"force_words: token id {VOCAB_SIZE} is not in the vocabulary"),
     ],
 )
@@ -262,7 +265,8 @@ def test_too_many_words_are_refused(words: Words) -> None:
         ask(words)
 
 
-FORCED = ForcedWords((((A, B, C), (A, D)), ((B,),), ((A, A, B),)))
+WORDS: Words = (((A, B, C), (A, D)), ((B,),), ((A, A, B),))
+FORCED = ForcedWords(WORDS)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +274,7 @@ FORCED = ForcedWords((((A, B, C), (A, D)), ((B,),), ((A, A, B),)))
     [
         ((), (0, 1, 2), 0, (A, B)),
         ((A,), (0, 1, 2), 1, (B, D, A)),
-        ((A, A), (0, 1, 2), 2, (B, D)),  # of the last word two, of the first one
+        ((A, A), (0, 1, 2), 2, (B, D, A)),  # of the last word two or one, of the first one
         ((A, A, B), (0,), 6 + 2, (C,)),  # and it has begun (A, B, C)
         ((A, A, B, C), (), 9, ()),
         ((A, D), (1, 2), 3, (B, A)),
@@ -278,26 +282,27 @@ FORCED = ForcedWords((((A, B, C), (A, D)), ((B,),), ((A, A, B),)))
     ],
 )
 def test_progress_by_hand(text: Text, missing: Text, progress: int, next_tokens: Text) -> None:
-    assert FORCED.missing(text) == missing
-    assert FORCED.progress(missing, text) == progress
-    assert FORCED.next_tokens(missing, text) == next_tokens
+    standing = FORCED.follow(text)
+
+    assert standing.missing == missing
+    assert FORCED.progress(standing) == progress
+    assert set(FORCED.next_tokens(standing)) == set(next_tokens)
 
 
 @given(st.lists(st.sampled_from([A, B, C, D]), max_size=10).map(tuple))
 def test_each_wanted_token_brings_a_text_on(text: Text) -> None:
-    missing = FORCED.missing(text)
+    standing = FORCED.follow(text)
 
     gains = [
-        FORCED.progress(FORCED.missing((*text, token_id)), (*text, token_id))
-        - FORCED.progress(missing, text)
-        for token_id in FORCED.next_tokens(missing, text)
+        FORCED.progress(FORCED.follow((*text, token_id))) - FORCED.progress(standing)
+        for token_id in FORCED.next_tokens(standing)
     ]
 
-    assert bool(gains) == bool(missing)
+    assert bool(gains) == bool(standing.missing)
     assert not gains or max(gains) >= 1
-    for token_id in (A, B, C, D):
-        longer = (*text, token_id)
-        assert FORCED.still_missing(missing, longer) == FORCED.missing(longer)
+    assert list(standing.missing) == _missing(WORDS, text)
+    assert FORCED.progress(standing) == _bank(WORDS, text)
+    assert set(FORCED.next_tokens(standing)) == _wanted(WORDS, text)
 
 
 def test_a_forced_text_in_a_batch_and_after_preemption_is_the_text_alone() -> None:

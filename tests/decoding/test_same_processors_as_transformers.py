@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -143,6 +144,20 @@ def _begin_suppress(case: Case) -> tuple[Any, Any]:
     return value, theirs.SuppressTokensAtBeginLogitsProcessor(value, case.num_prompt)
 
 
+@lru_cache
+def _their_watermark(delta: float, gamma: float, key: int) -> Any:
+    """It shuffles a million numbers first."""
+    return theirs.WatermarkLogitsProcessor(
+        VOCAB_SIZE, "cpu", greenlist_ratio=gamma, bias=delta, hashing_key=key
+    )
+
+
+def _watermark(case: Case) -> tuple[Any, Any]:
+    delta, gamma, key = case.rng.choice([(2.0, 0.25, 15485863), (0.5, 0.5, 7), (4.0, 0.1, 2**40)])
+    case.others |= {"watermark_gamma": gamma, "watermark_key": key}
+    return delta, _their_watermark(delta, gamma, key)
+
+
 PROCESSORS: dict[str, Make] = {
     "temperature": _number(theirs.TemperatureLogitsWarper, 0.3, 0.7, 1.7),
     "top_h": _number(theirs.TopHLogitsWarper, 0.05, 0.4, 0.9, 1.0),
@@ -165,6 +180,7 @@ PROCESSORS: dict[str, Make] = {
     "exponential_decay_length_penalty": _decay,
     "suppress_tokens": _suppress,
     "begin_suppress_tokens": _begin_suppress,
+    "watermark_delta": _watermark,
 }
 
 

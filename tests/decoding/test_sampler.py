@@ -1,21 +1,25 @@
 """What is drawn follows the processed distribution, exactly and in every batch."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from penstock.decoding import sampler
 from penstock.decoding.greatest import greatest
 from penstock.decoding.processors import process
 from penstock.decoding.processors.interface import Row
-from penstock.decoding.randomness import uniform
+from penstock.decoding.randomness import noise_key, stream_of, uniform
 from penstock.decoding.sampler import Question, answer
-from penstock.decoding.strategies.interface import Argmax, Draw, Top
+from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Top
 from penstock.types import DecodingParams
 
 
-def _row(**params: float) -> Row:
+def _row(**params: Any) -> Row:
     return Row(
         params=DecodingParams(**params),
         token_ids=(1, 2),
@@ -91,27 +95,83 @@ def test_the_first_of_equal_scores_is_the_likeliest() -> None:
     assert [a.token_ids for a in answers] == [(1,), (0,)]
 
 
-@pytest.mark.parametrize(
-    "params",
-    [{}, {"temperature": 0.7}, {"top_k": 10}, {"top_p": 0.8}, {"top_k": 20, "top_p": 0.7}],
-    ids=str,
-)
-def test_draws_follow_the_processed_distribution(params: dict[str, float]) -> None:
+NUM_DRAWS = 10_000
+WAYS_TO_DRAW: list[dict[str, Any]] = [
+    {},
+    {"temperature": 0.7},
+    {"top_k": 10},
+    {"top_p": 0.8},
+    {"top_k": 20, "top_p": 0.7},
+    {"min_p": 0.05},
+    {"typical_p": 0.6},
+    {"epsilon_cutoff": 0.003},
+    {"eta_cutoff": 0.01},
+    {"top_h": 0.5},
+    {"top_n_sigma": 1.5},
+    {"top_a": 0.2},
+    {"tfs_z": 0.9},
+    {"xtc_probability": 1.0, "xtc_threshold": 0.05},
+    {"temperature": 1.2, "dynatemp_range": 0.6},
+    {"mirostat": 1},
+    {"mirostat": 2, "mirostat_tau": 3.0},
+    {"watermark_delta": 2.0},
+    {"temperature": 1.5, "top_p": 0.6, "processor_order": ("top_p", "temperature")},
+]
+KEYS: dict[str, Callable[[int], float]] = {
+    "of one request's texts": lambda i: uniform(5, i, 9),
+    "of many requests": lambda i: uniform(i, 0, 9),
+    "along a text": lambda i: uniform(5, 0, i),
+}
+
+
+@pytest.mark.parametrize("keys", KEYS)
+@pytest.mark.parametrize("params", WAYS_TO_DRAW, ids=str)
+def test_draws_follow_the_processed_distribution(params: dict[str, Any], keys: str) -> None:
     logits = torch.randn(1, 400, generator=torch.Generator().manual_seed(1)) * 2
     row = _row(**params)
-    num_draws = 20_000
-    uniforms = tuple(uniform(5, stream, 9) for stream in range(num_draws))
 
-    drawn = torch.tensor(answer(logits, [_draw(row, *uniforms)])[0].token_ids)
+    drawn = answer(logits, [_draw(row, *map(KEYS[keys], range(NUM_DRAWS)))])[0].token_ids
 
     probs = process(logits, [row]).softmax(-1)[0]
-    expected = probs * num_draws
-    common = expected >= 5
-    counts = drawn.bincount(minlength=400).float()
+    assert p_value(drawn, probs) > 0.001
+
+
+def test_the_first_drawn_of_several_follows_the_distribution_too() -> None:
+    """As beam sampling draws: without replacement."""
+    logits = torch.randn(1, 400, generator=torch.Generator().manual_seed(2)) * 2
+    row = _row(temperature=1.3)
+    questions = [
+        Question(row=row, need=DrawDistinct(2), noise_key=noise_key(seed, stream_of([7]), 3))
+        for seed in range(NUM_DRAWS)
+    ]
+
+    answers = [
+        drawn
+        for start in range(0, NUM_DRAWS, 1000)
+        for drawn in answer(logits.expand(1000, -1), questions[start : start + 1000])
+    ]
+
+    probs = process(logits.log_softmax(-1), [row]).softmax(-1)[0]
+    assert p_value([drawn.token_ids[0] for drawn in answers], probs) > 0.001
+    likeliest = int(probs.argmax())
+    second = [a.token_ids[1] for a in answers if a.token_ids[0] == likeliest]
+    without = probs.index_fill(0, torch.tensor([likeliest]), 0)
+    assert p_value(second, without / without.sum()) > 0.001
+
+
+def p_value(drawn: Sequence[int], probs: Tensor) -> float:
+    """Of Pearson's chi-square test; what is expected less than five times counts as one."""
+    counts = torch.tensor(drawn).bincount(minlength=len(probs)).double()
+    expected = probs.double() * len(drawn)
     assert counts[probs == 0].sum() == 0
-    chi_square = ((counts - expected)[common] ** 2 / expected[common]).sum().item()
-    degrees = int(common.sum()) - 1
-    assert chi_square < degrees + 4 * (2 * degrees) ** 0.5  # four standard deviations
+    is_common = expected >= 5
+    rare = torch.stack([counts[~is_common].sum(), expected[~is_common].sum()])
+    counts, expected = counts[is_common], expected[is_common]
+    if rare[1] >= 5:
+        counts, expected = torch.cat([counts, rare[:1]]), torch.cat([expected, rare[1:]])
+    chi_square = ((counts - expected) ** 2 / expected).sum()
+    half_degrees = torch.tensor((len(counts) - 1) / 2, dtype=torch.float64)
+    return float(torch.special.gammaincc(half_degrees, chi_square / 2))
 
 
 def test_uniform_numbers_are_uniform_and_uncorrelated() -> None:

@@ -19,7 +19,7 @@ from penstock.model.kv_cache import KVCache
 from penstock.ops.interface import SourceBatch
 from penstock.types import DecodingParams, GenerationRequest
 from tests.engine.driving import run_all, run_alone
-from tests.tiny_t5 import START, tiny_t5
+from tests.tiny_t5 import START, reference_answer, tiny_t5
 
 NUM_BLOCKS = 12
 BLOCK_SIZE = 4
@@ -217,3 +217,40 @@ def test_logprobs_are_those_of_the_model() -> None:
         assert top == list(
             zip(row.topk(3).indices.tolist(), row.topk(3).values.tolist(), strict=True)
         )
+
+
+@pytest.mark.parametrize(("strategy", "num_beams"), [("greedy", 1), ("beam_search", 3)])
+@pytest.mark.parametrize("num_kept", [1, 4])
+def test_a_prefix_is_the_beginning_of_the_text_and_not_of_the_source(
+    strategy: str, num_beams: int, num_kept: int
+) -> None:
+    tiny = tiny_t5(3)
+    kept = tuple(range(40, 40 + num_kept))
+    answer = reference_answer(
+        tiny, (5, 6, 7), 6, num_beams=num_beams, decoder_input_ids=torch.tensor([[START, *kept]])
+    )[0]
+
+    rest = run_alone(
+        tiny.model,
+        _request(
+            prompt=(5, 6, 7),
+            prefix=kept,
+            strategy=strategy,
+            params=DecodingParams(num_beams=num_beams),
+            max_new_tokens=6,
+        ),
+    ).token_ids[0]
+
+    assert answer[:num_kept] == list(kept)
+    assert rest == answer[num_kept:]
+
+
+def test_a_prefix_takes_room_from_the_text_and_is_checked() -> None:
+    model = tiny_t5(3, context_length=20).model
+
+    with pytest.raises(InvalidParameter, match="Set max_new_tokens to 9 or less"):
+        prepare(_request(prefix=(5,) * 10, max_new_tokens=10), model)
+    with pytest.raises(InvalidParameter, match="Set max_length to 12 or more"):
+        prepare(_request(prefix=(5,) * 10, max_length=11), model)
+    with pytest.raises(InvalidParameter, match="Token id 99999"):
+        prepare(_request(prefix=(99999,)), model)

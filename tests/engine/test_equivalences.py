@@ -7,17 +7,19 @@ logits closer than rounding are not met.
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock.decoding.parameters import defaults
 from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
 from penstock.model.loading import LoadedModel
-from penstock.types import DecodingParams, FinishReason, GenerationRequest
+from penstock.types import NEUTRAL, DecodingParams, FinishReason, GenerationRequest
 from tests.engine.driving import Result, run_all, run_alone
 from tests.tiny_gpt2 import VOCAB_SIZE, tiny_model
 from tests.tiny_t5 import tiny_t5
@@ -49,10 +51,12 @@ decoding_params = st.builds(
     frequency_penalty=st.sampled_from([0.0, 0.0, 0.7]),
     logit_bias=st.sampled_from([(), ((5, 3.0),)]),
     bad_words=st.sampled_from([(), ("e", (7, 8))]),
+    topic_words=st.sampled_from([(), (), ("he", " so", (7, 8))]),
     dry_multiplier=st.sampled_from([0.0, 0.0, 0.8]),
     min_p=st.sampled_from([0.0, 0.0, 0.1]),
     xtc_probability=st.sampled_from([0.0, 0.0, 0.5]),
     mirostat=st.sampled_from([0, 0, 1, 2]),
+    watermark_delta=st.sampled_from([0.0, 0.0, 3.0]),
     processor_order=st.sampled_from([(), ("top_p", "temperature")]),
 )
 
@@ -63,6 +67,9 @@ def generation_requests(draw: st.DrawFn) -> GenerationRequest:
     params = draw(decoding_params)
     if strategy == "contrastive_search":
         params = replace(params, top_k=draw(st.integers(1, 5)))
+    if strategy == "dola":
+        layers = st.sampled_from([None, "low", "high", (0,), (0, 1)])
+        params = replace(params, dola_layers=draw(layers))
     most = STRATEGIES[strategy].max_texts(params) or 4
     return GenerationRequest(
         request_id="r",
@@ -102,6 +109,65 @@ def test_batched_is_alone(
 
     alone = [run_alone(model, request, ROOMY) for request in requests]
     assert [_essence(r) for r in together] == [_essence(r) for r in alone]
+
+
+WAYS: list[tuple[str, dict[str, Any]]] = [
+    ("greedy", {"repetition_penalty": 1.2, "no_repeat_ngram_size": 3}),
+    ("greedy", {"json_schema": '{"type": "array", "items": {"type": "integer"}, "maxItems": 5}'}),
+    ("sampling", {"temperature": 1.2, "top_p": 0.9, "frequency_penalty": 0.6}),
+    ("sampling", {"mirostat": 2, "mirostat_tau": 4.0}),
+    ("sampling", {"xtc_probability": 0.5, "dry_multiplier": 0.8, "min_p": 0.02}),
+    ("sampling", {"watermark_delta": 3.0, "processor_order": ("top_p", "temperature")}),
+    ("sampling", {"regex": "( [a-z]+)*", "dynatemp_range": 0.5}),
+    ("top_k", {"top_k": 9, "bad_words": ("e",)}),
+    ("beam_search", {"num_beams": 4, "length_penalty": -0.5}),
+    ("beam_search", {"num_beams": 3, "choice": ("one", "two", "three")}),
+    ("beam_sampling", {"num_beams": 3, "temperature": 1.1}),
+    ("diverse_beam_search", {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.7}),
+    ("best_of_n", {"num_candidates": 3, "top_h": 0.5}),
+    ("prompt_lookup", {"prompt_lookup_num_tokens": 5, "temperature": 0.0}),
+    ("prompt_lookup", {"prompt_lookup_num_tokens": 3, "temperature": 0.9}),
+    ("contrastive_search", {"top_k": 4, "penalty_alpha": 0.6}),
+]
+
+
+def _ways() -> list[GenerationRequest]:
+    """Those above, and every strategy there is as its catalog suggests it."""
+    suggested = [
+        (name, {n: v for n, v in defaults(s.parameters).items() if n in NEUTRAL})
+        for name, s in STRATEGIES.items()
+    ]
+    return [
+        GenerationRequest(
+            request_id=str(number),
+            prompt=tuple(range(60, 75 + number % 4)) * 2,
+            model="tiny",
+            strategy=strategy,
+            params=DecodingParams(**params),
+            max_new_tokens=14 + number % 5,
+            seed=number,
+            trace=2 if number % 4 == 0 else None,
+            beam_tree=number % 2 == 0,
+        )
+        for number, (strategy, params) in enumerate([*WAYS, *suggested])
+    ]
+
+
+@every_model
+@pytest.mark.parametrize(
+    "config",
+    [ROOMY, EngineConfig(num_blocks=60, block_size=8, max_batch_tokens=64)],
+    ids=["roomy", "cramped"],
+)
+def test_sixteen_ways_at_once_are_each_as_alone(model: LoadedModel, config: EngineConfig) -> None:
+    requests = _ways()
+    alone = [run_alone(model, request, ROOMY) for request in requests]
+
+    together = run_all(model, requests, config)
+
+    assert len(WAYS) == 16 and {r.strategy for r in requests} == STRATEGIES.keys()
+    assert [_essence(r) for r in together] == [_essence(r) for r in alone]
+    assert all(result.finished and result.finished.error is None for result in together)
 
 
 @every_model

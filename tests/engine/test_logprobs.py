@@ -5,6 +5,7 @@ Whatever the strategy, the penalties and the way the work was cut into steps.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
-from penstock.errors import PromptTooLong
+from penstock.errors import InvalidParameter, PromptTooLong
 from penstock.types import (
     ChosenLogprob,
     DecodingParams,
@@ -26,7 +27,7 @@ from penstock.types import (
     TokensAdded,
 )
 from tests.engine.driving import run_alone
-from tests.tiny_gpt2 import VOCAB_SIZE, tiny_model
+from tests.tiny_gpt2 import EOS, VOCAB_SIZE, tiny_model
 
 TINY = tiny_model(11)
 PROMPT = tuple(range(60, 101))
@@ -195,3 +196,54 @@ def test_a_tokens_bytes_come_with_it_and_special_tokens_have_none() -> None:
     assert bytes(b for token in utf8 for b in token).decode() == "é!"
     (end,) = ended.logprobs
     assert (end.chosen.token, end.chosen.utf8) == ("<|endoftext|>", ())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "params"),
+    [
+        ("greedy", {"repetition_penalty": 1.5}),
+        ("sampling", {"temperature": 0.7, "top_k": 3}),
+        ("beam_search", {"num_beams": 3}),
+        ("contrastive_search", {"top_k": 3}),
+        ("prompt_lookup", {"temperature": 0.0, "prompt_lookup_num_tokens": 4}),
+    ],
+)
+def test_named_tokens_are_reported_at_every_place_whatever_their_rank(
+    strategy: str, params: dict[str, Any]
+) -> None:
+    tiny = tiny_model()
+    named = ((70,), "e", (EOS,), (70,))
+    request = GenerationRequest(
+        request_id="r", prompt="abab abab", model="tiny", strategy=strategy, seed=1,
+        params=DecodingParams(**params), max_new_tokens=8, named_tokens=named, prompt_logprobs=0,
+    )  # fmt: skip
+    engine = Engine(tiny.model)
+    engine.add(prepare(request, tiny.model))
+    outputs: list[EngineOutput] = []
+    while engine.has_work:
+        outputs += engine.step()
+
+    (scored,) = [o for o in outputs if isinstance(o, PromptScored)]
+    (text,) = [o for o in outputs if isinstance(o, SequenceFinished)]
+    prompt = tiny.model.tokenizer.encode("abab abab")
+    with torch.inference_mode():
+        logits = tiny.reference(torch.tensor([[*prompt, *text.token_ids]])).logits[0]
+    ids = [70, *tiny.model.tokenizer.encode("e"), EOS, 70]
+    expected = logits.log_softmax(-1)[:-1, ids]
+    found = [*scored.logprobs, *text.logprobs]
+    assert [[t.token_id for t in one.named] for one in found] == [ids] * len(expected)
+    told = torch.tensor([[t.logprob for t in one.named] for one in found])
+    assert torch.allclose(told, expected, atol=1e-4)
+    assert all(one.top == () for one in found)
+
+
+def test_a_name_for_several_tokens_or_none_is_refused() -> None:
+    model = tiny_model().model
+    request = GenerationRequest(request_id="r", prompt="a", model="tiny")
+
+    for word, said in [("ab", "is 2 tokens"), ((1, 2), "is 2 tokens"), ((999,), "token id 999")]:
+        with pytest.raises(InvalidParameter, match=said) as refused:
+            prepare(replace(request, named_tokens=(word,)), model)
+        assert refused.value.param == "named_tokens"
+    with pytest.raises(InvalidParameter, match="Use at most 100"):
+        replace(request, named_tokens=((1,),) * 101)

@@ -24,6 +24,7 @@ class OneSequence:
 
     prompt: int
     completion: int
+    tenant: str = ""
     sequence: Sequence = field(init=False)
 
     def __post_init__(self) -> None:
@@ -32,6 +33,10 @@ class OneSequence:
     @property
     def live(self) -> list[Sequence]:
         return [self.sequence]
+
+    @property
+    def num_to_compute(self) -> int:
+        return self.sequence.num_pending
 
 
 def _scheduler(num_blocks: int = NUM_BLOCKS) -> tuple[Scheduler[OneSequence], BlockManager]:
@@ -42,7 +47,7 @@ def _scheduler(num_blocks: int = NUM_BLOCKS) -> tuple[Scheduler[OneSequence], Bl
     return scheduler, blocks
 
 
-def _compute(planned: Planned[OneSequence]) -> None:
+def compute(planned: Planned[OneSequence]) -> None:
     completes = planned.completes
     planned.sequence.num_computed += planned.num_tokens
     if completes:
@@ -70,7 +75,7 @@ def test_any_load_finishes_within_its_budgets(load: list[tuple[int, int]]) -> No
         assert num_steps < 5000
 
         for planned in plan:
-            _compute(planned)
+            compute(planned)
         for request in [p.request for p in plan]:
             if request.sequence.num_generated >= request.completion:
                 scheduler.remove(request)
@@ -84,7 +89,7 @@ def test_a_long_prompt_never_holds_up_those_who_write() -> None:
     scheduler, _ = _scheduler()
     writing, reading = OneSequence(2, 9), OneSequence(30, 5)
     scheduler.add(writing)
-    _compute(scheduler.plan()[0])
+    compute(scheduler.plan()[0])
     scheduler.add(reading)
 
     sizes = []
@@ -92,7 +97,7 @@ def test_a_long_prompt_never_holds_up_those_who_write() -> None:
         plan = scheduler.plan()
         sizes.append([(p.request, p.num_tokens) for p in plan])
         for planned in plan:
-            _compute(planned)
+            compute(planned)
 
     assert sizes == [
         [(writing, 1), (reading, 9)],
@@ -110,7 +115,7 @@ def test_the_newest_request_makes_room_when_blocks_run_out() -> None:
     plan = scheduler.plan()
     while not scheduler.num_waiting or not new.sequence.num_generated:
         for planned in plan:
-            _compute(planned)
+            compute(planned)
         plan = scheduler.plan()
 
     assert [p.request for p in plan] == [old]

@@ -1,5 +1,6 @@
 """Runs a family on one sequence, to hold it beside transformers."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -16,10 +17,12 @@ def all_logits(family: Family, token_ids: list[int]) -> torch.Tensor:
     return family.forward(*_one_sequence(family, token_ids))
 
 
-def all_hidden(family: Family, token_ids: list[int]) -> torch.Tensor:
-    """The last hidden states (num_tokens, width) of one sequence."""
+def all_hidden(
+    family: Family, token_ids: list[int], layers: Sequence[int] = ()
+) -> list[torch.Tensor]:
+    """The hidden states (num_tokens, width) of one sequence: before `layers`, and the last."""
     assert isinstance(family, TellsHidden)
-    return family.hidden(*_one_sequence(family, token_ids))
+    return family.hidden(*_one_sequence(family, token_ids), layers)
 
 
 def _one_sequence(family: Family, token_ids: list[int]) -> tuple[ForwardBatch, KVCache]:

@@ -172,7 +172,7 @@ def test_the_number_of_parameters_is_that_of_the_published_configuration(
         model = GPT2LMHeadModel(GPT2Config(**changes))
 
     assert find(model_id).num_parameters == model.num_parameters()
-    assert find(model_id).memory_bytes == 4 * model.num_parameters()
+    assert find(model_id).memory_bytes() == 4 * model.num_parameters()
 
 
 @pytest.mark.slow

@@ -186,11 +186,12 @@ def test_hidden_states_are_those_of_transformers_and_their_head_gives_the_logits
     reference, family = _pair(config, 3)
     token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
 
-    hidden = all_hidden(family, token_ids)
+    *early, hidden = all_hidden(family, token_ids, [1, 0])
 
     with torch.inference_mode():
         expected = reference(torch.tensor([token_ids]), output_hidden_states=True)
-    torch.testing.assert_close(hidden, expected.hidden_states[-1][0], atol=1e-4, rtol=1e-4)
+    for layer, state in zip([1, 0, -1], [*early, hidden], strict=True):
+        torch.testing.assert_close(state, expected.hidden_states[layer][0], atol=1e-4, rtol=1e-4)
     assert family.head(hidden).equal(all_logits(family, token_ids))
 
 

@@ -21,6 +21,7 @@ from tests.model.folders import (
     write_bare_checkpoint,
     write_model,
 )
+from tests.model.forward import all_logits
 
 
 def load(folder: Path) -> LoadedModel:
@@ -82,6 +83,26 @@ def test_bf16_takes_less_memory_than_fp32(tmp_path: Path) -> None:
 
     assert half.num_bytes < full.num_bytes * 0.6
     assert (full.dtype, half.dtype) == ("float32", "bfloat16")
+
+
+def test_quantised_weights_take_a_fraction_and_write_nearly_the_same(tmp_path: Path) -> None:
+    config = tiny_config(n_embd=64, vocab_size=400)
+    write_model(tmp_path, config)
+    token_ids = [3, 1, 4, 1, 5, 9, 2, 6]
+
+    full, eight, four = (
+        load_model(tmp_path, model_id="tiny", ops=TorchOps(), dtype=dtype)
+        for dtype in ("float32", "int8", "int4")
+    )
+
+    exact = all_logits(full.family, token_ids)
+    spread = exact.std()
+    assert (all_logits(eight.family, token_ids) - exact).std() < 0.02 * spread
+    assert (all_logits(four.family, token_ids) - exact).std() < 0.2 * spread
+    looked_up = 4 * 64 * (400 + 16)  # the embeddings stay as they are
+    assert eight.num_bytes - looked_up < 0.3 * (full.num_bytes - looked_up)
+    assert four.num_bytes < eight.num_bytes
+    assert (eight.dtype, four.dtype) == ("int8", "int4")
 
 
 def test_each_stage_is_told_as_it_begins(tmp_path: Path) -> None:

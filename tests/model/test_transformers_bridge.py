@@ -10,6 +10,7 @@ from transformers import BertConfig, BertLMHeadModel, GPTNeoXConfig, GPTNeoXForC
 
 from penstock.engine.config import EngineConfig
 from penstock.errors import UnsupportedModel
+from penstock.model.dtypes import Dtype
 from penstock.model.families.bridge_memory import TOKENS_ONLY
 from penstock.model.families.transformers_bridge import load_bridged
 from penstock.model.loading import load_model
@@ -130,6 +131,12 @@ def test_a_folder_as_the_hub_has_it_loads(tmp_path: Path) -> None:
     assert (loaded.context_length, loaded.vocab_size) == (64, 400)
     assert loaded.num_bytes == 2 * loaded.num_parameters
     assert len(run_alone(loaded, _request((5, 6), min_new_tokens=14)).token_ids[0]) == 14
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int4"])
+def test_it_is_not_quantised_and_says_what_to_set_instead(tmp_path: Path, dtype: Dtype) -> None:
+    with pytest.raises(UnsupportedModel, match="PENSTOCK_ENGINE__DTYPE to float32 or bfloat16"):
+        load_model(_folder(tmp_path), model_id="m", ops=TorchOps(), dtype=dtype)
 
 
 @pytest.mark.parametrize(

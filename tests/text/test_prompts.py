@@ -1,5 +1,6 @@
 """Prompts: the fallback template word for word, and nothing done where nothing was asked."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,26 @@ def test_the_whole_template_word_for_word() -> None:
 
 def test_a_system_prompt_alone_adds_no_labels() -> None:
     assert render_prompt("Once", system_prompt="Write a story.") == "Write a story.\n\nOnce"
+
+
+@pytest.mark.parametrize(
+    ("code", "rendered"),
+    [
+        ("Horror", "Horror big"),
+        ("summarize: ", "summarize: big"),
+        ("Reviews\n", "Reviews\nbig"),
+        ("", "big"),
+        (None, "big"),
+    ],
+)
+def test_a_control_code_comes_first_with_one_space(code: str | None, rendered: str) -> None:
+    assert render_prompt("big", control_code=code) == rendered
+
+
+def test_a_control_code_comes_before_everything_else() -> None:
+    rendered = render_prompt("big", system_prompt="Say.", examples=EXAMPLES[:1], control_code="X")
+
+    assert rendered == "X Say.\n\nInput: cold\nOutput: hot\n\nInput: big\nOutput:"
 
 
 def test_examples_alone_come_without_a_first_part() -> None:

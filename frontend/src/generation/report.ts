@@ -22,7 +22,12 @@ export interface Report {
   readonly tokens: number;
   readonly tokensPerSecond: number | null;
   readonly promptTokens: number | null;
+  /** Among those who wait, as the server last told it; 1 is the next. */
+  readonly place: number | null;
+  readonly placeSeconds: number | null;
   readonly finishReason: FinishReason | null;
+  /** How many of the forced words the text lacks. */
+  readonly missingWords?: number;
   readonly seed: number | null;
   readonly timings: Timings | null;
   readonly unused: readonly string[];
@@ -41,6 +46,8 @@ export const IDLE: Report = {
   tokens: 0,
   tokensPerSecond: null,
   promptTokens: null,
+  place: null,
+  placeSeconds: null,
   finishReason: null,
   seed: null,
   timings: null,
@@ -67,6 +74,8 @@ export function firstTokenMs(report: Report): number | null {
 
 export function advance(report: Report, event: StreamEvent, now: number): Report {
   switch (event.event) {
+    case "waiting":
+      return { ...report, place: event.position, placeSeconds: event.estimated_seconds };
     case "start":
       return {
         ...report,
@@ -86,7 +95,8 @@ export function advance(report: Report, event: StreamEvent, now: number): Report
         now,
       );
     case "finish":
-      return { ...report, finishReason: report.finishReason ?? event.finish_reason };
+      if (report.finishReason !== null) return report;
+      return { ...report, finishReason: event.finish_reason, missingWords: event.missing_words?.length ?? 0 };
     case "done":
       return {
         ...report,

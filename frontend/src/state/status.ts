@@ -28,7 +28,7 @@ export function statusOf(report: Report, model: Model | null, parameterNames: re
     case "idle":
       return NO_STATUS;
     case "waiting":
-      return waiting(waitingFor(model));
+      return waiting(report.place === null ? waitingFor(model) : placeOf(report.place, report.placeSeconds));
     case "reading":
       return waiting(`Reading the prompt, ${count(report.promptTokens ?? 0, "token")}…`);
     case "writing":
@@ -54,6 +54,11 @@ function waitingFor(model: Model | null): string {
   return `Loading ${model.label}. The first time takes a moment…`;
 }
 
+function placeOf(place: number, seconds: number | null): string {
+  const others = place === 1 ? "You are next" : `Place ${place.toLocaleString("en")} in the queue`;
+  return seconds === null ? `${others}…` : `${others}, about ${count(Math.max(1, Math.round(seconds)), "second")}…`;
+}
+
 function finished(report: Report): Status {
   if (report.unused.length > 0) return quiet(`This strategy does not use ${report.unused.join(", ")}.`);
   if (report.loop) {
@@ -62,7 +67,11 @@ function finished(report: Report): Status {
       settings: report.loop.settings,
     });
   }
+  if (report.missingWords) {
+    return quiet(`${count(report.missingWords, "forced word")} did not fit. Allow more length, or fewer words.`);
+  }
   if (report.finishReason === "length") return quiet("Length reached.", { kind: "go-on" });
+  if (report.finishReason === "time") return quiet("Its time was up.", { kind: "go-on" });
   if (report.finishReason === "cancelled") return quiet("The server cancelled this.", { kind: "go-on" });
   return quiet(report.tokens === 0 ? "The model had nothing to add." : "Came to its end.");
 }

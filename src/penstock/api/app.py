@@ -20,13 +20,20 @@ from penstock.api.docs import docs_routes
 from penstock.api.errors import install_error_handlers
 from penstock.api.files import file_routes
 from penstock.api.inside import asker_of
-from penstock.api.lab import next_token, score
-from penstock.api.middleware import BodyLimit, CrashNet, KnownHosts, RequestIds, SecurityHeaders
+from penstock.api.lab import branch, next_token, score, watermark
+from penstock.api.middleware import (
+    BodyLimit,
+    Callers,
+    CrashNet,
+    KnownHosts,
+    RequestIds,
+    SecurityHeaders,
+)
 from penstock.api.ollama import OLLAMA
 from penstock.api.openai import OPENAI
 from penstock.api.openai.response_store import ResponseStore
 from penstock.api.openai.uploading import FORM_BYTES, UPLOAD_PATH
-from penstock.api.playground import compare, discovery, generate, lifecycle, texts
+from penstock.api.playground import adapters, compare, discovery, generate, lifecycle, texts
 from penstock.api.receipts import replay
 from penstock.api.services import Lasting, Services
 from penstock.errors import StorageUnavailable
@@ -77,8 +84,11 @@ def create_app(services: Services, edge: Edge) -> FastAPI:
         texts,
         discovery,
         lifecycle,
+        adapters,
         next_token,
         score,
+        branch,
+        watermark,
         replay,
         *OPENAI,
         *ANTHROPIC,
@@ -134,6 +144,7 @@ def _executor(app: FastAPI, lasting: Lasting) -> Executor:
 def _add_middleware(app: FastAPI, edge: Edge) -> None:
     """The last one added is the first to see a request."""
     app.add_middleware(CrashNet)
+    app.add_middleware(Callers)
     uploads = {UPLOAD_PATH: edge.max_upload_bytes + FORM_BYTES}
     app.add_middleware(BodyLimit, max_bytes=edge.max_body_bytes, larger=uploads)
     if edge.cors_origins:

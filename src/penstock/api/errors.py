@@ -33,6 +33,8 @@ STATUS: Mapping[type[errors.PenstockError], int] = {
     errors.TooManyJobs: 429,
     errors.ReplayDiffers: 409,
     errors.UnsupportedModel: 400,
+    errors.AdapterNotFound: 404,
+    errors.UnsupportedAdapter: 400,
     errors.ServerBusy: 503,
     errors.RequestCancelled: 499,
 }

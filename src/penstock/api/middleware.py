@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.api.errors import error_body, error_response, problem
+from penstock.serving.callers import CALLER, Caller, name_of_address
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,31 @@ class KnownHosts:
     def _is_known(self, host: str) -> bool:
         name = re.sub(r":\d*$", "", host).lower()
         return name in self._names
+
+
+class Callers:
+    """Notes whose request it is and how much of it has come, for all that is done for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        host, _ = scope.get("client") or ("", 0)
+        caller = Caller(name_of_address(host))
+
+        async def receive_counted() -> Message:
+            message = await receive()
+            caller.num_bytes += len(message.get("body", b""))
+            return message
+
+        token = CALLER.set(caller)
+        try:
+            await self._app(scope, receive_counted, send)
+        finally:
+            CALLER.reset(token)
 
 
 class BodyLimit:

@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import uvicorn
 
@@ -20,6 +21,7 @@ from penstock.errors import ConfigError
 from penstock.jobs.batches.store import BatchStore
 from penstock.jobs.executor import Executor
 from penstock.jobs.queue import JobQueue
+from penstock.serving.adapters import AdapterFolders, Adapters
 from penstock.serving.admission import Admission
 from penstock.serving.launching import Launcher, ProcessLauncher
 from penstock.serving.lifecycle import Lifecycle
@@ -101,11 +103,15 @@ def build_services(
 ) -> Services:
     """The services for these settings. Without a launcher, models run in this process."""
     lifecycle = Lifecycle(source, launcher, rules=_rules(settings))
-    admission = Admission(max_in_flight=settings.limits.max_in_flight)
+    admission = Admission(
+        max_in_flight=settings.limits.max_in_flight,
+        max_waiting_tokens=settings.limits.max_waiting_tokens,
+    )
     return Services(
         lifecycle=lifecycle,
         admission=admission,
         router=Router(lifecycle, admission),
+        adapters=Adapters(lifecycle, adapter_folders(settings)),
         defaults=Defaults(
             model=settings.model,
             comparison_models=settings.comparison_models,
@@ -230,7 +236,17 @@ def loading_options(settings: Settings) -> LoadingOptions:
         max_sequences=settings.engine.max_sequences,
         cache_bytes=settings.engine.cache_mib * 2**20,
         prefix_cache=settings.engine.prefix_cache,
+        watermark_key=settings.watermark_number,
+        max_wait_seconds=settings.limits.max_wait_seconds,
+        adapter_folders=adapter_folders(settings).named,
+        adapter_bytes=settings.limits.adapter_mib * 2**20,
     )
+
+
+def adapter_folders(settings: Settings) -> AdapterFolders:
+    """Where the adapters of these settings lie."""
+    named = tuple(Path(name).expanduser() for name in settings.adapters)
+    return AdapterFolders(data_dir=settings.data_dir, named=named)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from penstock.api.receipts.store import ReceiptStore
 from penstock.jobs.batches.store import BatchStore
 from penstock.jobs.queue import JobQueue
+from penstock.serving.adapters import Adapters
 from penstock.serving.admission import Admission
 from penstock.serving.lifecycle import Lifecycle
 from penstock.serving.router import Router
@@ -54,6 +55,7 @@ class Services:
     lifecycle: Lifecycle
     admission: Admission
     router: Router
+    adapters: Adapters
     defaults: Defaults
     lasting: Lasting
     preload: tuple[str, ...]

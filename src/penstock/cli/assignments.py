@@ -12,7 +12,7 @@ from penstock.decoding.strategies.interface import Strategy
 from penstock.errors import InvalidParameter
 
 LISTS = {"names", "words", "alternatives", "texts"}
-AS_JSON = {"tokens", "token_biases", "word_biases", "start_and_factor", "json"}
+AS_JSON = {"tokens", "layers", "token_biases", "word_biases", "start_and_factor", "json"}
 YES_AND_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -52,6 +52,8 @@ def parse_value(parameter: Parameter, text: str) -> Any:
     """The value that `text` stands for, within the parameter's range."""
     if parameter.kind == "bool":
         return _parse_bool(parameter, text)
+    if parameter.kind == "layers" and text in ("low", "high"):
+        return text
     if parameter.kind in AS_JSON:
         return _parse_json(parameter, text)
     if parameter.kind == "text":

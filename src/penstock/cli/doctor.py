@@ -25,6 +25,7 @@ def doctor(
             port=settings.port,
             data_dir=settings.data_dir,
             num_threads=settings.threads,
+            dtype=settings.engine.dtype,
         )
     )
     if as_json:

@@ -26,6 +26,8 @@ BY_ERROR: dict[type[errors.PenstockError], ExitCode] = {
     errors.ModelNotFound: ExitCode.MODEL_MISSING,
     errors.ModelUnavailable: ExitCode.MODEL_MISSING,
     errors.UnsupportedModel: ExitCode.MODEL_MISSING,
+    errors.AdapterNotFound: ExitCode.MODEL_MISSING,
+    errors.UnsupportedAdapter: ExitCode.MODEL_MISSING,
 }
 
 

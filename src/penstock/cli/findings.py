@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from penstock import __version__
+from penstock.model.dtypes import Dtype, packed_bytes
 
 X86_FLAGS = (
     "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8",
@@ -38,6 +39,7 @@ class Surroundings:
     port: int
     data_dir: Path
     num_threads: int | None
+    dtype: Dtype = "float32"
 
 
 def examine(surroundings: Surroundings) -> list[Finding]:
@@ -48,6 +50,7 @@ def examine(surroundings: Surroundings) -> list[Finding]:
         check_kernels,
         check_cores,
         check_memory,
+        check_weights,
         check_data_dir,
         check_disk,
         check_models,
@@ -95,6 +98,14 @@ def check_memory(_: Surroundings) -> Finding:
     if free < ENOUGH_MEMORY:
         return Finding(name="memory", text=text, state="note", hint="Only small models fit.")
     return Finding(name="memory", text=text)
+
+
+def check_weights(surroundings: Surroundings) -> Finding:
+    gigabytes = packed_bytes(1_000_000_000, surroundings.dtype) / 1e9
+    return Finding(
+        name="weights",
+        text=f"kept as {surroundings.dtype}: {gigabytes:.2f} GB for a billion parameters",
+    )
 
 
 def check_data_dir(surroundings: Surroundings) -> Finding:

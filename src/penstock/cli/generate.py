@@ -16,8 +16,17 @@ def generate(  # noqa: PLR0913  (its options are its interface)
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Model id, hub id or folder.")
     ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A LoRA adapter on top of the model.")
+    ] = None,
     strategy: Annotated[str | None, typer.Option(help="Decoding strategy [sampling].")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Tokens to write at most.")] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="Number format of the weights: float32, bfloat16, int8 or int4 [float32]."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same text.")] = None,
     assignments: Annotated[
         list[str] | None,
@@ -35,8 +44,15 @@ def generate(  # noqa: PLR0913  (its options are its interface)
     from penstock.cli.writing import ask, print_text, write
 
     set_up_logging(LogLevel.WARNING)
-    flags = {"strategy": strategy, "max_new_tokens": max_new_tokens, "seed": seed}
-    question = ask(sys.stdin.read() if prompt == "-" else prompt, assignments or [], flags, model)
+    flags = {
+        "strategy": strategy,
+        "max_new_tokens": max_new_tokens,
+        "seed": seed,
+        "adapter": adapter,
+    }
+    settings = {"model": model, "engine.dtype": dtype}
+    text = sys.stdin.read() if prompt == "-" else prompt
+    question = ask(text, assignments or [], flags, settings)
     if as_json:
         print_json(write(question).model_dump(mode="json"))
     else:

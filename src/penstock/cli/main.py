@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 
 from penstock import __version__
-from penstock.cli import config, data, doctor, generate, models, serve, train
+from penstock.cli import adapters, config, data, doctor, generate, models, serve, train
 from penstock.cli.exits import ExitCode, exit_code_for
 from penstock.cli.terminal import report_problem, show_help
 from penstock.errors import PenstockError
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(generate.generate)
 app.add_typer(models.app, name="models", invoke_without_command=True, callback=show_help)
+app.add_typer(adapters.app, name="adapters", invoke_without_command=True, callback=show_help)
 app.command()(train.train)
 app.add_typer(data.app, name="data", invoke_without_command=True, callback=show_help)
 app.add_typer(config.app, name="config", invoke_without_command=True, callback=show_help)

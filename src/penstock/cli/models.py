@@ -88,6 +88,7 @@ def describe(entry: "CatalogEntry", access: "HubAccess") -> dict[str, Any]:
     from dataclasses import asdict
 
     from penstock.model.hub import local_folder
+    from penstock.settings import load_settings
 
     folder = local_folder(entry, access)
     known = asdict(entry)
@@ -95,7 +96,7 @@ def describe(entry: "CatalogEntry", access: "HubAccess") -> dict[str, Any]:
         del known[internal]
     return known | {
         "disk_bytes": entry.disk_bytes,
-        "memory_bytes": entry.memory_bytes,
+        "memory_bytes": entry.memory_bytes(load_settings().engine.dtype),
         "local": folder is not None,
         "folder": None if folder is None else str(folder),
     }

@@ -29,6 +29,12 @@ def serve(  # noqa: PLR0913  (its options are its interface)
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page when it is ready.")
     ] = True,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="Number format of the weights: float32, bfloat16, int8 or int4 [float32]."
+        ),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for what Penstock keeps.")] = None,
     config: Annotated[Path | None, typer.Option(help="Config file to read.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
@@ -41,6 +47,7 @@ def serve(  # noqa: PLR0913  (its options are its interface)
         "port": port,
         "model": model[0] if model else None,
         "models": tuple(model) if model else None,
+        "engine.dtype": dtype,
         "data_dir": data_dir,
     }
     worker = spawn_worker()  # first of all: it takes longest to get ready

@@ -37,13 +37,19 @@ class Question:
 
 
 def ask(
-    prompt: str, assignments: Sequence[str], flags: Mapping[str, Any], model: str | None
+    prompt: str,
+    assignments: Sequence[str],
+    flags: Mapping[str, Any],
+    given_settings: Mapping[str, Any],
 ) -> Question:
-    """The question as the server would understand it. Flags win over assignments."""
+    """The question as the server would understand it. Flags win over assignments.
+
+    `given_settings` are those that were given on the command line, by dotted name.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
     strategy = find_strategy(given.get("strategy", DEFAULT_STRATEGY))
     body = _body(prompt, parse_assignments(assignments, strategy) | given)
-    settings = load_settings({"model": model})
+    settings = load_settings(given_settings)
     services = build_services(settings, LocalModels([settings.model], loading_options(settings)))
     return Question(services, understand(prompt, body, services.defaults))
 

@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from penstock.decoding.greatest import check_numbers, first_greatest, greatest
-from penstock.decoding.processors import PENALTIES, TEMPERATURE, has_quick_way, process
+from penstock.decoding.processors import (
+    PENALTIES,
+    TEMPERATURE,
+    UNDRAWN,
+    has_quick_way,
+    process,
+)
 from penstock.decoding.processors.interface import Row
 from penstock.decoding.randomness import gumbels
 from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Need, Probe, Top
@@ -31,6 +37,7 @@ class Question:
     noise_key: int = 0  # what the random numbers of a `DrawDistinct` are made from
     num_logprobs: int | None = None  # report the model's own log-probabilities beside the answer
     num_traced: int | None = None  # report every step of the chain, each with so many candidates
+    named: tuple[int, ...] = ()  # tokens that are reported whatever their place
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Report:
     chosen: tuple[float, ...]  # one per token of the answer
     top: tuple[tuple[int, float], ...]
     stages: tuple[TracedStage, ...] = ()
+    named: tuple[tuple[int, float], ...] = ()
 
 
 def answer(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
@@ -78,7 +86,7 @@ def _kind(question: Question) -> type[Need]:
 
 
 def _argmax(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
-    scores = process(logits, [q.row for q in questions], PENALTIES)
+    scores = process(logits, [q.row for q in questions], UNDRAWN)
     best = first_greatest(scores)
     counts = [len(q.need.streams) if isinstance(q.need, Draw) else 1 for q in questions]
     return [Answer((token_id,) * n) for token_id, n in zip(best, counts, strict=True)]
@@ -86,7 +94,7 @@ def _argmax(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
 
 def _top(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     """Penalties work on log-probabilities here, as they do in transformers' beam search."""
-    scores = process(logits.log_softmax(dim=-1), [q.row for q in questions], PENALTIES)
+    scores = process(logits.log_softmax(dim=-1), [q.row for q in questions], UNDRAWN)
     needs = [q.need for q in questions if isinstance(q.need, Top)]
     counts = [min(need.count, scores.shape[-1]) for need in needs]
     values, token_ids = greatest(scores, max(counts))
@@ -112,7 +120,7 @@ def _with_named(
 
 def _probe(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
     """The likeliest tokens with probabilities that add up to 1 after the penalties."""
-    scores = process(logits, [q.row for q in questions], PENALTIES).log_softmax(dim=-1)
+    scores = process(logits, [q.row for q in questions], UNDRAWN).log_softmax(dim=-1)
     counts = [min(q.need.count, scores.shape[-1]) for q in questions if isinstance(q.need, Probe)]
     values, token_ids = greatest(scores, max(counts))
     rows = zip(token_ids.tolist(), values.tolist(), counts, strict=True)
@@ -239,12 +247,23 @@ def _reports(
         pairs = zip(
             top.indices[row, :count].tolist(), top.values[row, :count].tolist(), strict=True
         )
-        reports[i] = Report(tuple(chosen), tuple(pairs), _stages(logits[i], questions[i]))
+        reports[i] = Report(
+            tuple(chosen),
+            tuple(pairs),
+            _stages(logits[i], questions[i]),
+            named_pairs(logprobs[row], questions[i].named),
+        )
     return reports
 
 
+def named_pairs(logprobs: Tensor, token_ids: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    """Tokens with their log-probabilities in a row (vocab_size,)."""
+    return tuple(zip(token_ids, logprobs[list(token_ids)].tolist(), strict=True))
+
+
 def _is_reported(question: Question) -> bool:
-    return question.num_logprobs is not None or question.num_traced is not None
+    wants_numbers = question.num_logprobs is not None or bool(question.named)
+    return wants_numbers or question.num_traced is not None
 
 
 def _is_scored(question: Question) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from penstock.decoding.processors import PENALTIES, ordered, process
+from penstock.decoding.processors import UNDRAWN, ordered, process
 from penstock.decoding.processors.interface import LogitsProcessor, Row
 
 MODEL = "model"  # the name of the first stage, before any processor
@@ -50,7 +50,7 @@ def trace_row(
 def _chain(row: Row, *, filters: bool) -> Iterator[LogitsProcessor]:
     is_greedy = row.params.temperature == 0
     for processor in ordered(row.params.processor_order):
-        if processor in PENALTIES or (filters and not is_greedy):
+        if processor in UNDRAWN or (filters and not is_greedy):
             yield processor
 
 

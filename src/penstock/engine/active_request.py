@@ -24,15 +24,19 @@ from penstock.decoding.strategies.interface import (
     Probe,
     StepResult,
     StrategyInput,
+    Tell,
 )
 from penstock.engine.block_manager import BlockManager
-from penstock.engine.outputs import LogprobTree, ReturnedSequence
+from penstock.engine.deadline import UntilLate
+from penstock.engine.outputs import LogprobTree, ReturnedSequence, TreeTeller
 from penstock.engine.prepare import PreparedRequest
 from penstock.engine.prompt_mean import PromptMean
 from penstock.engine.prompt_scores import PromptScores
 from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
 from penstock.engine.stopwatch import Stopwatch
+from penstock.engine.wording import id_of_word
+from penstock.ops.adapted_ops import Additions
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
 from penstock.text.tokenizer import Tokenizer
@@ -43,6 +47,7 @@ from penstock.types import (
     RequestStarted,
     SequenceFinished,
     TokensAdded,
+    TreeGrown,
 )
 
 
@@ -58,31 +63,34 @@ class ActiveRequest:
     ) -> None:
         request = prepared.request
         self.request_id = request.request_id
+        self.tenant = request.tenant
         self.stopwatch = Stopwatch(submitted_at)
         self.num_cached_tokens = 0  # of the prompt, that needed no computing
         self._prepared = prepared
+        self._stop = UntilLate(prepared.stopping)
         self._strategy = STRATEGIES[request.strategy](
             StrategyInput(
                 params=request.params,
                 num_sequences=request.num_sequences,
                 eos_token_ids=prepared.stopping.eos_token_ids,
-                stop=prepared.stopping,
+                stop=self._stop,
                 prompt_token_ids=prepared.prompt_token_ids,
+                tells_tree=request.beam_tree,
             )
         )
         first = prepared.first_token_ids
         sequence = EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
         sequence.keeps_hidden = isinstance(self._strategy.need(0), Probe)
-        sequence.salt = request.tenant if sequence.source is None else None
+        sequence.salt = _salt(prepared)
+        if isinstance(request.params.dola_layers, tuple):
+            sequence.early_layers = request.params.dola_layers
         self._sequences = {0: sequence}
         self._followers: dict[int, Follower] = {}  # by sequence, with a constraint
         if prepared.constraint is not None:
             self._followers[0] = prepared.constraint.follow(executor)
         self._prompt_scores: PromptScores | None = None
         if request.prompt_logprobs is not None:
-            self._prompt_scores = PromptScores(
-                self.request_id, first, request.prompt_logprobs, tokenizer
-            )
+            self._prompt_scores = PromptScores(request, first, tokenizer)
             self._sequences[0].scores_from = 0
         self._prompt_mean: PromptMean | None = None
         if request.embed:
@@ -102,10 +110,39 @@ class ActiveRequest:
             for index in range(request.num_sequences)
         ]
         self._unfinished = set(range(request.num_sequences))
+        self._named = tuple(id_of_word(word) for word in request.named_tokens)
+        self._tree = TreeTeller(request.request_id, tokenizer)
+
+    @property
+    def additions(self) -> Additions | None:
+        """What its adapter adds, if it has one."""
+        adapter = self._prepared.adapter
+        return None if adapter is None else adapter.additions
 
     @property
     def live(self) -> Iterable[EngineSequence]:
         return self._sequences.values()
+
+    @property
+    def num_to_compute(self) -> int:
+        """The tokens of its live sequences that are not computed yet."""
+        return sum(sequence.num_pending for sequence in self.live)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it was ever planned."""
+        return self.stopwatch.planned_at is not None
+
+    @property
+    def can_be_cut_short(self) -> bool:
+        """Whether its texts may end now, without its strategy and with nothing that is owed.
+
+        A strategy that is at work ends its texts itself, and a prompt that is to be scored is.
+        """
+        has_decided = self.stopwatch.first_token_at is not None
+        is_at_work = has_decided and all(sequence.block_table for sequence in self.live)
+        owes = not has_decided and any(sequence.must_be_read for sequence in self.live)
+        return not is_at_work and not owes
 
     @property
     def is_finished(self) -> bool:
@@ -117,12 +154,14 @@ class ActiveRequest:
         return self._results.keys() >= self._sequences.keys()
 
     def started(self) -> RequestStarted:
+        adapter = self._prepared.adapter
         return RequestStarted(
             request_id=self.request_id,
             num_prompt_tokens=len(self._prepared.prompt_token_ids),
             max_new_tokens=self._prepared.stopping.max_new_tokens,
             seed=self._prepared.seed,
             num_sequences=len(self._returned),
+            adapter_digest=None if adapter is None else adapter.digest,
         )
 
     def finished(self, error: Exception | None = None) -> RequestFinished:
@@ -135,12 +174,18 @@ class ActiveRequest:
             error=error,
         )
 
-    def questions(self, sequence: EngineSequence) -> list[Question]:
-        """What the strategy wants from the next logits of `sequence`, and after each guess."""
-        need = self._strategy.need(sequence.id)
-        return [self._question(sequence, need, i) for i in range(sequence.num_guesses + 1)]
+    def questions(self, sequence: EngineSequence, early: Tensor | None) -> list[Question]:
+        """What the strategy wants from the next logits of `sequence`, and after each guess.
 
-    def _question(self, sequence: EngineSequence, need: Need, num_guesses: int) -> Question:
+        `early` (num_questions, num_layers, vocab_size) are the logits of its early layers, if any.
+        """
+        need = self._strategy.need(sequence.id)
+        rows = [None] * (sequence.num_guesses + 1) if early is None else early.unbind()
+        return [self._question(sequence, need, i, row) for i, row in enumerate(rows)]
+
+    def _question(
+        self, sequence: EngineSequence, need: Need, num_guesses: int, early: Tensor | None
+    ) -> Question:
         """What is wanted if the first `num_guesses` guesses are right."""
         streams = need.streams if isinstance(need, Draw) else ()
         position = sequence.num_generated + num_guesses
@@ -154,6 +199,7 @@ class ActiveRequest:
                 eos_token_ids=self._prepared.stopping.eos_token_ids,
                 max_new_tokens=self._prepared.stopping.max_new_tokens,
                 allowed=self._allowed(sequence),
+                early=early,
                 coin=coin(self._prepared.seed, sequence.id, position),
                 total_surprise=sequence.total_surprise,
                 min_kept=need.min_kept if isinstance(need, DrawDistinct) else 1,
@@ -163,6 +209,7 @@ class ActiveRequest:
             noise_key=self._noise_key(sequence, position) if isinstance(need, DrawDistinct) else 0,
             num_logprobs=self._prepared.request.logprobs,
             num_traced=self._prepared.request.trace,
+            named=self._named,
         )
 
     def _allowed(self, sequence: EngineSequence) -> Tensor | None:
@@ -232,6 +279,16 @@ class ActiveRequest:
         self._surprises = {}
         return outputs
 
+    def note_time(self, now: float) -> bool:
+        """Whether the request is late; from then on its strategy finds every text complete."""
+        max_time = self._prepared.request.max_time
+        self._stop.is_late = max_time is not None and now - self.stopwatch.submitted_at >= max_time
+        return self._stop.is_late
+
+    def end_late(self) -> list[SequenceFinished]:
+        """End every unfinished text where it stands, for want of time."""
+        return self._finish_all(FinishReason.TIME)
+
     def cancel(self) -> list[SequenceFinished]:
         """End every unfinished text where it stands."""
         return self._finish_all(FinishReason.CANCELLED)
@@ -248,7 +305,7 @@ class ActiveRequest:
 
     def _carry_out(
         self, action: Action, blocks: BlockManager
-    ) -> Sequence[TokensAdded | SequenceFinished]:
+    ) -> Sequence[TokensAdded | SequenceFinished | TreeGrown]:
         match action:
             case Append(sequence_id, token_id):
                 sequence = self._sequences[sequence_id]
@@ -267,6 +324,8 @@ class ActiveRequest:
             case Finish(index):
                 self._unfinished.discard(index)
                 return self._returned[index].finish(action)
+            case Tell():
+                return [self._tree.tell(action)]
         return []
 
     def _fork(self, fork: Fork, blocks: BlockManager) -> None:
@@ -277,6 +336,7 @@ class ActiveRequest:
         surprise = self._surprises.get((parent.id, fork.token_id), 0.0)
         child.total_surprise = parent.total_surprise + surprise
         child.keeps_hidden = parent.keeps_hidden
+        child.early_layers = parent.early_layers
         blocks.fork(parent, child)
         self._sequences[fork.child_id] = child
         if parent.id in self._followers:
@@ -286,6 +346,18 @@ class ActiveRequest:
 def _source(prepared: PreparedRequest) -> Source | None:
     token_ids = prepared.source_token_ids
     return None if token_ids is None else Source(token_ids)
+
+
+def _salt(prepared: PreparedRequest) -> str | None:
+    """What must agree, besides the tokens, for keys and values to be the same and to be shared.
+
+    Whatever changes them for the same text belongs in here. None: they are shared with nobody,
+    as where they depend on what an encoder read.
+    """
+    if prepared.source_token_ids is not None:
+        return None
+    adapter = "" if prepared.adapter is None else prepared.adapter.digest
+    return f"{adapter}:{prepared.request.tenant}"
 
 
 def _may_cut(prepared: PreparedRequest) -> Callable[[str], bool] | None:

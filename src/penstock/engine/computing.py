@@ -85,7 +85,10 @@ def _hand_out(shares: Seq[Share], computed: Computed, failures: Failures) -> Non
                 share.request.score_prompt(p.sequence, positions, rows)
             for p, positions, rows in _shared_out(share.pooled, its_pooled):
                 share.request.pool_prompt(p.sequence, positions, rows)
-            questions = [share.request.questions(p.sequence) for p in share.completing]
+            questions = [
+                share.request.questions(p.sequence, computed.early.get(p.sequence))
+                for p in share.completing
+            ]
             asking.append(Asking(share, questions, range(end - share.num_outputs, end)))
     _answer(asking, computed, failures)
 

@@ -1,6 +1,6 @@
 """How large an engine is. The one home of these defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +14,5 @@ class EngineConfig:
     max_sequences: int = 64  # sequences that run at the same time
     prefix_cache: bool = True  # what texts have in common at their beginning is computed once
     idle_share: float = 0.25  # of the blocks, at most, for beginnings of texts that have ended
+    watermark_key: int | None = field(default=None, repr=False)  # of requests that bring none
+    max_wait_seconds: float | None = None  # for a place; who waits longer is turned away

@@ -15,9 +15,10 @@ from penstock.engine.prefixes import PrefixCache
 from penstock.engine.prepare import PreparedRequest
 from penstock.engine.runner import Runner
 from penstock.engine.scheduler import Planned, Scheduler
-from penstock.errors import InvalidParameter, PenstockError
+from penstock.engine.waiting import WaitingRoom
+from penstock.errors import InvalidParameter, PenstockError, ServerBusy
 from penstock.model.loading import LoadedModel
-from penstock.types import EngineOutput
+from penstock.types import EngineOutput, SequenceFinished
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Engine:
         config = config or EngineConfig()
         self._model = model
         self._clock = clock
-        self._runner = Runner(model.family, config)
+        self._runner = Runner(model.family, config, model.adapters.ops)
         self._blocks = BlockManager(
             num_blocks=self._runner.num_blocks,
             block_size=config.block_size,
@@ -51,6 +52,8 @@ class Engine:
         )
         self._requests: dict[str, ActiveRequest] = {}
         self._cancelled: list[str] = []
+        self._waiting_room = WaitingRoom()
+        self._max_wait_seconds = config.max_wait_seconds
         self._num_steps = self._num_computed_tokens = self._num_cached_tokens = 0
         self._masks = ThreadPoolExecutor(1, thread_name_prefix="constraint")  # starts when needed
 
@@ -72,10 +75,10 @@ class Engine:
 
     def step(self) -> list[EngineOutput]:
         """Compute one step; return what came of it."""
-        outputs = self._end_cancelled()
+        outputs = self._end_cancelled() + self._end_late()
         plan = self._scheduler.plan()
+        outputs += self._mark_planned(plan)
         if plan:
-            outputs += self._mark_planned(plan)
             self._runner.copy_blocks(self._blocks.take_copies())
             self._num_steps += 1
             self._num_computed_tokens += sum(p.num_tokens for p in plan)
@@ -127,14 +130,16 @@ class Engine:
             )
 
     def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
-        """Announce the requests that are planned for the first time."""
+        """Announce who is planned for the first time, and tell those who wait their place."""
         now = self._clock()
-        new = [p for p in plan if p.request.stopwatch.planned_at is None]  # of one sequence each
-        for planned in new:
-            planned.request.stopwatch.mark_planned(now)
-            planned.request.num_cached_tokens = planned.sequence.num_computed
-            self._num_cached_tokens += planned.sequence.num_computed
-        return [planned.request.started() for planned in new]
+        new = {p.request: p.sequence for p in reversed(plan) if not p.request.has_started}
+        for request, first in new.items():
+            request.stopwatch.mark_planned(now)
+            request.num_cached_tokens = first.num_computed
+            self._num_cached_tokens += first.num_computed
+        self._waiting_room.take_up(len(new), now)
+        queued = self._waiting_room.tell(self._scheduler.waiting, now)
+        return [*(request.started() for request in reversed(new)), *queued]
 
     def _decide_all(self, requests: Iterable[ActiveRequest]) -> list[EngineOutput]:
         """Let the strategies of those who have all their logits decide."""
@@ -148,6 +153,7 @@ class Engine:
     def _decide(self, request: ActiveRequest, now: float) -> list[EngineOutput]:
         """One request's decisions; what goes wrong in them ends this request only."""
         request.stopwatch.mark_token(now)
+        request.note_time(now)
         for sequence in request.live:
             self._blocks.publish(sequence)
         try:
@@ -160,12 +166,38 @@ class Engine:
         cancelled, self._cancelled = self._cancelled, []
         outputs: list[EngineOutput] = []
         for request in filter(None, map(self._requests.get, cancelled)):
-            outputs += self._cancel(request)
+            outputs += self._end_texts(request, request.cancel)
         return outputs
 
-    def _cancel(self, request: ActiveRequest) -> list[EngineOutput]:
+    def _end_late(self) -> list[EngineOutput]:
+        """End what has waited too long, and what is late and cannot end its texts by itself."""
+        now = self._clock()
+        late = [r for r in self._requests.values() if r.note_time(now) and r.can_be_cut_short]
+        outputs: list[EngineOutput] = []
+        for request in late:
+            outputs += [] if request.has_started else [request.started()]
+            outputs += self._end_texts(request, request.end_late)
+        return outputs + [self._turn_away(r) for r in self._who_waits_too_long(now)]
+
+    def _who_waits_too_long(self, now: float) -> list[ActiveRequest]:
+        longest = self._max_wait_seconds
+        if longest is None:
+            return []
+        waiting = [r for r in self._requests.values() if not r.has_started]
+        return [r for r in waiting if now - r.stopwatch.submitted_at > longest]
+
+    def _turn_away(self, request: ActiveRequest) -> EngineOutput:
+        error = ServerBusy(
+            f"The request has waited {self._max_wait_seconds:g} s for a place.",
+            "Send it again when the server has less to do.",
+        )
+        return self._end(request, error)
+
+    def _end_texts(
+        self, request: ActiveRequest, end: Callable[[], list[SequenceFinished]]
+    ) -> list[EngineOutput]:
         try:
-            return [*request.cancel(), self._end(request)]
+            return [*end(), self._end(request)]
         except Exception as error:
             return [self._fail(request, error)]
 

@@ -36,22 +36,24 @@ def room_beside_source(request: GenerationRequest, num_prompt: int, context_leng
     """
     if num_prompt > context_length:
         raise _too_long(request, num_prompt, context_length, context_length)
-    name, total = _wanted(request, num_before=1)
+    num_before = 1 + len(request.prefix)
+    name, total = _wanted(request, num_before)
     if total > context_length:
-        best = context_length - 1 if name == "max_new_tokens" else context_length
+        best = context_length - num_before if name == "max_new_tokens" else context_length
         raise InvalidParameter(
             f"{name}={getattr(request, name)} is more than {request.model} writes: with its start "
             f"a text has at most {context_length} tokens.",
             f"Set {name} to {best} or less.",
             param=name,
         )
-    if name == "max_length" and total == 1:
+    if name == "max_length" and total <= num_before:
         raise InvalidParameter(
-            "max_length=1 leaves room only for the token that every text starts from.",
-            "Set max_length to 2 or more, or use max_new_tokens.",
+            f"max_length={total} leaves room only for the token that every text starts from"
+            f"{' and its prefix' if request.prefix else ''}.",
+            f"Set max_length to {num_before + 1} or more, or use max_new_tokens.",
             param="max_length",
         )
-    return total - 1
+    return total - num_before
 
 
 def _wanted(request: GenerationRequest, num_before: int) -> tuple[str, int]:

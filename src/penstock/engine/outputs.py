@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.decoding.sampler import Report
-from penstock.decoding.strategies.interface import Finish
+from penstock.decoding.strategies.interface import Finish, Tell
 from penstock.decoding.trace import TracedStage
 from penstock.text.detokenizer import IncrementalDetokenizer
 from penstock.text.stop_strings import StopStringCutter
@@ -16,6 +16,8 @@ from penstock.types import (
     Stage,
     TokenLogprob,
     TokensAdded,
+    TreeGrown,
+    TreeNode,
 )
 
 SPACE = tuple(b" ")
@@ -42,9 +44,10 @@ class LogprobTree:
         named = self._named_at_start if self._is_start(path) else self._named
         top = tuple(named(*pair) for pair in report.top)
         stages = tuple(_stage(stage, named) for stage in report.stages)
+        others = tuple(named(*pair) for pair in report.named)
         for token_id, logprob in zip(token_ids, report.chosen, strict=True):
             node = self._nodes.setdefault((parent, token_id), len(self._nodes) + 1)
-            chosen = ChosenLogprob(named(token_id, logprob), top, stages)
+            chosen = ChosenLogprob(named(token_id, logprob), top, stages, others)
             self._logprobs[node] = self._choices[parent] = chosen
 
     def along(self, path: Sequence[int], start: int = 0) -> tuple[ChosenLogprob, ...]:
@@ -96,6 +99,30 @@ def named(tokenizer: Tokenizer, token_id: int, logprob: float) -> TokenLogprob:
     """A token's log-probability with the token as it is shown."""
     utf8 = tuple(tokenizer.token_bytes(token_id))
     return TokenLogprob(token_id, tokenizer.token_text(token_id), logprob, utf8)
+
+
+class TreeTeller:
+    """Says in tokens as they are shown how a strategy's tree of candidates grows."""
+
+    def __init__(self, request_id: str, tokenizer: Tokenizer) -> None:
+        self._request_id = request_id
+        self._tokenizer = tokenizer
+        self._num_steps = 0
+
+    def tell(self, told: Tell) -> TreeGrown:
+        """What this step did."""
+        self._num_steps += 1
+        return TreeGrown(
+            request_id=self._request_id,
+            step=self._num_steps,
+            expanded=tuple(map(self._named, told.expanded)),
+            pruned=told.pruned,
+            finished=tuple(map(self._named, told.finished)),
+            returned=told.returned,
+        )
+
+    def _named(self, node: TreeNode) -> TreeNode:
+        return replace(node, token=self._tokenizer.token_text(node.token_id))
 
 
 @dataclass(slots=True)

@@ -4,14 +4,17 @@ Touches no engine state, so it runs on any thread.
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from penstock.decoding.constraints.compiling import Constraint, constraint_of
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
+from penstock.engine.layers import with_layers
 from penstock.engine.limits import room_after_prompt, room_beside_source
-from penstock.engine.wording import in_token_ids
-from penstock.errors import InvalidParameter, PromptTooLong
+from penstock.engine.wording import in_token_ids, single_tokens
+from penstock.errors import InvalidParameter, PromptTooLong, ReplayDiffers
+from penstock.model.adapters import Adapter
 from penstock.model.loading import LoadedModel
 from penstock.types import GenerationRequest
 
@@ -29,6 +32,7 @@ class PreparedRequest:
     seed: int
     constraint: Constraint | None = None
     decoder_start_token_id: int | None = None
+    adapter: Adapter | None = None
 
     @property
     def source_token_ids(self) -> tuple[int, ...] | None:
@@ -37,10 +41,10 @@ class PreparedRequest:
 
     @property
     def first_token_ids(self) -> tuple[int, ...]:
-        """What every sequence begins with: the prompt, or the decoder's start."""
+        """What every sequence begins with: the prompt, or the decoder's start, and the prefix."""
         if self.decoder_start_token_id is None:
             return self.prompt_token_ids
-        return (self.decoder_start_token_id,)
+        return (self.decoder_start_token_id, *self.request.prefix)
 
     @property
     def max_live_sequences(self) -> int:
@@ -53,6 +57,7 @@ class PreparedRequest:
 def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     """Tokenize the prompt and settle every limit, or say what does not fit."""
     _check_strategy(request)
+    adapter = _adapter(request, model)
     token_ids = _prompt_token_ids(request, model)
     max_new_tokens = _max_new_tokens(request, len(token_ids), model)
     if request.min_new_tokens > max_new_tokens:
@@ -72,13 +77,31 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     )
     seed = secrets.randbits(NEW_SEED_BITS) if request.seed is None else request.seed
     return PreparedRequest(
-        request=replace(request, params=in_token_ids(request.params, model)),
+        request=replace(
+            request,
+            params=in_token_ids(with_layers(request.params, model), model),
+            named_tokens=single_tokens(request.named_tokens, model),
+        ),
         prompt_token_ids=token_ids,
         decoder_start_token_id=model.decoder_start_token_id,
         stopping=stopping,
         seed=seed,
         constraint=constraint,
+        adapter=adapter,
     )
+
+
+def _adapter(request: GenerationRequest, model: LoadedModel) -> Adapter | None:
+    if request.adapter is None:
+        return None
+    adapter = model.adapters.get(request.adapter)
+    if request.adapter_digest not in (None, adapter.digest):
+        raise ReplayDiffers(
+            f"The adapter {adapter.name} is not the one that the text was written with.",
+            "Bring that one back, or send allow_differences=true to see what comes now.",
+            param="allow_differences",
+        )
+    return adapter
 
 
 def _check_strategy(request: GenerationRequest) -> None:
@@ -100,17 +123,24 @@ def _check_strategy(request: GenerationRequest) -> None:
 
 
 def _prompt_token_ids(request: GenerationRequest, model: LoadedModel) -> tuple[int, ...]:
+    """The prompt, with the prefix where the model continues it."""
+    _check_token_ids("prefix", request.prefix, model)
+    prefix = request.prefix if model.decoder_start_token_id is None else ()
     if isinstance(request.prompt, str):
         _refuse_hopeless_length(request.prompt, model)
-        return tuple(model.tokenizer.encode(request.prompt))
-    for token_id in request.prompt:
+        return (*model.tokenizer.encode(request.prompt), *prefix)
+    _check_token_ids("prompt", request.prompt, model)
+    return (*request.prompt, *prefix)
+
+
+def _check_token_ids(name: str, token_ids: Iterable[int], model: LoadedModel) -> None:
+    for token_id in token_ids:
         if not 0 <= token_id < model.vocab_size:
             raise InvalidParameter(
                 f"Token id {token_id} is not in the vocabulary of {model.model_id}.",
                 f"Use 0 to {model.vocab_size - 1}.",
-                param="prompt",
+                param=name,
             )
-    return request.prompt
 
 
 def _refuse_hopeless_length(prompt: str, model: LoadedModel) -> None:

@@ -6,19 +6,21 @@ from torch import Tensor
 
 from penstock.decoding.scoring import score
 from penstock.engine.outputs import named
+from penstock.engine.wording import id_of_word
 from penstock.text.tokenizer import Tokenizer
-from penstock.types import ChosenLogprob, PromptScored, Token
+from penstock.types import ChosenLogprob, GenerationRequest, PromptScored, Token
 
 
 class PromptScores:
     """The scores of one prompt. `take` gives them out once."""
 
     def __init__(
-        self, request_id: str, prompt: Sequence[int], num_top: int, tokenizer: Tokenizer
+        self, request: GenerationRequest, prompt: Sequence[int], tokenizer: Tokenizer
     ) -> None:
-        self._request_id = request_id
+        self._request_id = request.request_id
         self._prompt = prompt
-        self._num_top = num_top
+        self._num_top = request.prompt_logprobs or 0
+        self._named = tuple(id_of_word(word) for word in request.named_tokens)
         self._tokenizer = tokenizer
         self._logprobs: list[ChosenLogprob] = []
         self._is_taken = False
@@ -26,11 +28,12 @@ class PromptScores:
     def add(self, positions: range, logits: Tensor) -> None:
         """Score the tokens after `positions`; logits (num_positions, vocab_size)."""
         token_ids = [self._prompt[position + 1] for position in positions]
-        reports = score(logits, token_ids, self._num_top)
+        reports = score(logits, token_ids, self._num_top, self._named)
         for token_id, report in zip(token_ids, reports, strict=True):
             top = tuple(named(self._tokenizer, *pair) for pair in report.top)
             chosen = named(self._tokenizer, token_id, report.chosen[0])
-            self._logprobs.append(ChosenLogprob(chosen, top))
+            others = tuple(named(self._tokenizer, *pair) for pair in report.named)
+            self._logprobs.append(ChosenLogprob(chosen, top, named=others))
 
     def take(self) -> list[PromptScored]:
         """All scores, the first time."""

@@ -4,20 +4,27 @@ A new sequence has its whole prompt pending, a running one its last token; that 
 difference there is between prefill and decode.
 """
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from penstock.engine.block_manager import BlockManager
+from penstock.engine.fair_queue import FairQueue
 from penstock.engine.sequence import Sequence
 
 
 class Schedulable(Protocol):
-    """A request as the scheduler sees it: its live sequences."""
+    """A request as the scheduler sees it: its live sequences and on whose behalf they are."""
 
     @property
     def live(self) -> Iterable[Sequence]: ...
+
+    @property
+    def tenant(self) -> str: ...
+
+    @property
+    def num_to_compute(self) -> int:
+        """The tokens of its live sequences that are not computed yet."""
 
 
 R = TypeVar("R", bound=Schedulable)
@@ -61,14 +68,14 @@ class Planned(Generic[R]):
 
 
 class Scheduler(Generic[R]):
-    """First come, first served, within a budget of tokens and blocks."""
+    """Within a budget of tokens and blocks, first come, first served within each tenant."""
 
     def __init__(self, blocks: BlockManager, *, max_batch_tokens: int, max_sequences: int) -> None:
         self._blocks = blocks
         self._max_batch_tokens = max_batch_tokens
         self._max_sequences = max_sequences
         self._running: list[R] = []
-        self._waiting: deque[R] = deque()
+        self._waiting: FairQueue[R] = FairQueue()
 
     @property
     def num_running(self) -> int:
@@ -82,15 +89,21 @@ class Scheduler(Generic[R]):
     def has_work(self) -> bool:
         return bool(self._running or self._waiting)
 
+    @property
+    def waiting(self) -> Iterator[R]:
+        """Who waits, in the order in which they would be admitted if nobody else came."""
+        return self._waiting.in_order()
+
     def add(self, request: R) -> None:
-        self._waiting.append(request)
+        self._waiting.add(request)
 
     def remove(self, request: R) -> None:
         """Forget a request, wherever it stands, and free its blocks."""
         if request in self._running:
             self._running.remove(request)
-        elif request in self._waiting:
-            self._waiting.remove(request)
+        else:
+            self._waiting.take(request)
+        self._waiting.forget(request)
         self._free_all(request)
 
     def plan(self) -> list[Planned[R]]:
@@ -100,6 +113,10 @@ class Scheduler(Generic[R]):
         if len(self._running) == num_running:  # admitting after a preemption would only undo it
             plan += self._admit(self._max_batch_tokens - sum(p.num_tokens for p in plan))
         return plan
+
+    def _charge(self, plan: Iterable[Planned[R]]) -> None:
+        for planned in plan:
+            self._waiting.charge(planned.request.tenant, planned.num_tokens)
 
     def _continue_running(self) -> list[Planned[R]]:
         """What runs, by arrival. Only the newest can still be reading: all before it write."""
@@ -114,7 +131,9 @@ class Scheduler(Generic[R]):
             if self._reserve_or_preempt(request, sequence, num_tokens):
                 plan.append(Planned(request, sequence, num_tokens))
                 budget -= num_tokens
-        return [p for p in plan if p.request in self._running]
+        plan = [p for p in plan if p.request in self._running]
+        self._charge(plan)
+        return plan
 
     def _give_up_guesses_without_room(self, sequence: Sequence, budget: int) -> None:
         """Guesses never take a block from another request, and are never cut into two steps."""
@@ -129,19 +148,23 @@ class Scheduler(Generic[R]):
             for preempted in newest.live:
                 preempted.give_up_guesses()
             self._free_all(newest)
-            self._waiting.appendleft(newest)
+            self._waiting.put_back(newest)
             if newest is request:
                 return False
         return True
 
     def _admit(self, budget: int) -> list[Planned[R]]:
         plan: list[Planned[R]] = []
-        while budget > 0 and self._waiting and self._has_room_for(self._waiting[0]):
-            request = self._waiting[0]
+        while budget > 0 and self._waiting:
+            request = self._waiting.first()
+            if not self._has_room_for(request):
+                break
             admitted = self._plan_first_step(request, budget)
             if not admitted:
                 break
-            self._running.append(self._waiting.popleft())
+            self._waiting.take(request)
+            self._running.append(request)
+            self._charge(admitted)
             plan += admitted
             budget -= sum(p.num_tokens for p in admitted) + _num_to_encode(admitted)
         return plan

@@ -39,6 +39,7 @@ class Sequence:
     block_table: list[int] = field(default_factory=list)
     total_surprise: float = 0.0  # bits: of all tokens generated, when each was drawn
     keeps_hidden: bool = False  # its hidden states are kept, to be compared
+    early_layers: tuple[int, ...] = ()  # whose logits are wanted beside its own
     scores_from: int | None = None  # from this position on the logits of the prompt are wanted
     pools_from: int | None = None  # the same of its final hidden states
     source: Source | None = None  # of an encoder-decoder

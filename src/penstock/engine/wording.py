@@ -10,6 +10,7 @@ from penstock.text.tokenizer import Tokenizer
 from penstock.types import DecodingParams, Word
 
 TokenIds = tuple[int, ...]
+MAX_FORCED_TOKENS = 512
 
 
 def in_token_ids(params: DecodingParams, model: LoadedModel) -> DecodingParams:
@@ -22,13 +23,38 @@ def in_token_ids(params: DecodingParams, model: LoadedModel) -> DecodingParams:
         sequence_bias=tuple(
             (_as_is("sequence_bias", word, tokenizer), bias) for word, bias in params.sequence_bias
         ),
-        force_words=tuple(_alternatives(words, tokenizer) for words in params.force_words),
+        topic_words=tuple(
+            dict.fromkeys(_inside("topic_words", word, tokenizer) for word in params.topic_words)
+        ),
+        force_words=_forced(params.force_words, tokenizer),
         dry_sequence_breakers=tuple(_ends(params.dry_sequence_breakers, tokenizer)),
     )
     for name, token_ids in _token_ids(resolved):
         for token_id in token_ids:
             _check_token_id(name, token_id, model)
     return resolved
+
+
+def single_tokens(words: Iterable[Word], model: LoadedModel) -> tuple[tuple[int], ...]:
+    """`named_tokens` as token ids of `model`: each word is one token."""
+    found = []
+    for word in words:
+        token_ids = _as_is("named_tokens", word, model.tokenizer)
+        if len(token_ids) != 1:
+            raise InvalidParameter(
+                f"named_tokens: {word!r} is {len(token_ids)} tokens of {model.model_id}.",
+                "Name single tokens, by their texts (most begin with a space) or ids.",
+                param="named_tokens",
+            )
+        _check_token_id("named_tokens", token_ids[0], model)
+        found.append((token_ids[0],))
+    return tuple(found)
+
+
+def id_of_word(word: Word) -> int:
+    """The id of a single token, once the request is prepared."""
+    assert not isinstance(word, str), "words are token ids since the request was prepared"
+    return word[0]
 
 
 def _as_is(name: str, word: Word, tokenizer: Tokenizer) -> TokenIds:
@@ -48,6 +74,21 @@ def _each(name: str, words: Iterable[Word], tokenizer: Tokenizer) -> Iterator[To
             yield _as_is(name, " " + word, tokenizer)
 
 
+def _forced(
+    words: Iterable[tuple[Word, ...]], tokenizer: Tokenizer
+) -> tuple[tuple[TokenIds, ...], ...]:
+    """The forced words with all their spellings, no more than can be followed at every step."""
+    forced = tuple(_alternatives(ways, tokenizer) for ways in words)
+    num_tokens = sum(len(way) for ways in forced for way in ways)
+    if num_tokens > MAX_FORCED_TOKENS:
+        raise InvalidParameter(
+            f"force_words has {num_tokens} tokens, alone and after a space, in all alternatives.",
+            f"Use fewer or shorter words, of at most {MAX_FORCED_TOKENS} tokens.",
+            param="force_words",
+        )
+    return forced
+
+
 def _alternatives(words: Iterable[Word], tokenizer: Tokenizer) -> tuple[TokenIds, ...]:
     """All token ids that stand for one forced word, each once."""
     found = tuple(dict.fromkeys(_each("force_words", words, tokenizer)))
@@ -56,6 +97,16 @@ def _alternatives(words: Iterable[Word], tokenizer: Tokenizer) -> tuple[TokenIds
             "force_words has an entry without words.", "Remove it.", param="force_words"
         )
     return found
+
+
+def _inside(name: str, word: Word, tokenizer: Tokenizer) -> TokenIds:
+    """A word as it is after another; a text is put after a space, unless it has one."""
+    if isinstance(word, tuple) or not word.strip():
+        return _as_is(name, word, tokenizer)
+    first = tokenizer.encode_word("a")
+    both = tokenizer.encode_word("a " + word.removeprefix(" "))
+    is_cut = both[: len(first)] == first and len(both) > len(first)
+    return tuple(both[len(first) :]) if is_cut else _as_is(name, word, tokenizer)
 
 
 def _ends(words: Iterable[Word], tokenizer: Tokenizer) -> Iterator[TokenIds]:
@@ -69,7 +120,7 @@ def _token_ids(params: DecodingParams) -> Iterator[tuple[str, Iterable[int]]]:
     """All token ids in the parameters, by the name of the parameter."""
     yield "logit_bias", (token_id for token_id, _ in params.logit_bias)
     yield "sequence_bias", (token_id for word, _ in params.sequence_bias for token_id in _ids(word))
-    for name in ("bad_words", "dry_sequence_breakers"):
+    for name in ("bad_words", "topic_words", "dry_sequence_breakers"):
         yield name, (token_id for word in getattr(params, name) for token_id in _ids(word))
     yield "force_words", (i for words in params.force_words for word in words for i in _ids(word))
     for name in ("suppress_tokens", "begin_suppress_tokens"):

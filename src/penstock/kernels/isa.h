@@ -9,6 +9,8 @@ namespace penstock {
 
 constexpr int kPanelVectors = 3;  // a panel of weights is this many vectors of output columns wide
 constexpr int kDepthBlock = 96;   // of the inner dimension that is multiplied before the next rows' turn
+constexpr int kGroupDepth = 32;   // steps of k whose int8 codes share a scale in each column
+static_assert(kDepthBlock % kGroupDepth == 0, "a block holds whole groups");
 
 // One call of `linear`. Its items are (panel, row group) pairs, the groups of a panel next to each other.
 struct LinearCall {
@@ -81,7 +83,9 @@ struct PenstockLinear {
     int64_t out_features;
     int64_t in_features;
     int64_t panel_bytes;
-    void* panels;        // [panel][k][column] fp32, or [panel][k / 2][column][k % 2] bf16; padded with 0
+    // [panel][k][column] fp32, or [panel][k / 2][column][k % 2] bf16, or for each [panel][k / 32] the columns'
+    // scales and [k % 32][column] int8; padded with 0
+    void* panels;
     size_t panels_size;  // bytes
     float* bias;         // padded to whole panels; null if there is none
 };

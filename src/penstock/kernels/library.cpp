@@ -32,7 +32,7 @@ bool cpu_can_run(const PenstockIsa& isa) {
 
 }  // namespace
 
-int32_t penstock_version() { return 3; }
+int32_t penstock_version() { return 4; }
 
 const PenstockIsa* penstock_find_isa(const char* name) {
     const PenstockIsa* const best_first[] = {

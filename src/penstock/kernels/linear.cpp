@@ -43,7 +43,19 @@ void* allocate_panels(size_t size) {
 struct PackCall {
     PenstockLinear* linear;
     const void* weight;
+    const uint16_t* scales;  // of int8 weights
 };
+
+int64_t num_scale_groups(const PenstockLinear& linear) {
+    return (linear.in_features + penstock::kGroupDepth - 1) / penstock::kGroupDepth;
+}
+
+int64_t bytes_of_panel(const PenstockLinear& linear) {
+    const int64_t columns = panel_columns(linear);
+    if (linear.element == PENSTOCK_INT8) return num_scale_groups(linear) * (2 + penstock::kGroupDepth) * columns;
+    if (linear.element == PENSTOCK_BF16) return (linear.in_features + 1) / 2 * 2 * columns * 2;
+    return linear.in_features * columns * 4;
+}
 
 // `DEPTH` steps of k lie next to each other in each column.
 template <int DEPTH, class Element>
@@ -57,9 +69,24 @@ void pack_panel(const PenstockLinear& linear, const Element* weight, int64_t pan
     }
 }
 
+// Group after group: the scales of its columns, then the codes of its steps of k.
+void pack_int8_panel(const PenstockLinear& linear, const int8_t* codes, const uint16_t* scales, int64_t panel) {
+    const int64_t columns = panel_columns(linear), num_groups = num_scale_groups(linear);
+    char* to = (char*)linear.panels + panel * linear.panel_bytes;
+    for (int64_t g = 0; g < num_groups; ++g, to += (2 + penstock::kGroupDepth) * columns)
+        for (int64_t c = 0; c < columns && panel * columns + c < linear.out_features; ++c) {
+            const int64_t row = panel * columns + c;
+            ((uint16_t*)to)[c] = scales[row * num_groups + g];
+            for (int64_t k = 0; k < penstock::kGroupDepth && g * penstock::kGroupDepth + k < linear.in_features; ++k)
+                to[2 * columns + k * columns + c] = codes[row * linear.in_features + g * penstock::kGroupDepth + k];
+        }
+}
+
 void pack_item(void* context, int64_t panel) {
     const auto& call = *(const PackCall*)context;
-    if (call.linear->element == PENSTOCK_BF16)
+    if (call.linear->element == PENSTOCK_INT8)
+        pack_int8_panel(*call.linear, (const int8_t*)call.weight, call.scales, panel);
+    else if (call.linear->element == PENSTOCK_BF16)
         pack_panel<2>(*call.linear, (const uint16_t*)call.weight, panel);
     else
         pack_panel<1>(*call.linear, (const float*)call.weight, panel);
@@ -95,15 +122,13 @@ const float* gather(const float* x, int64_t x_stride, int64_t rows, int64_t dept
     return to;
 }
 
-}  // namespace
-
-PenstockLinear* penstock_linear_create(const PenstockIsa* isa, const void* weight, int32_t element,
-                                       int64_t out_features, int64_t in_features, const float* bias) {
-    auto* linear = new (std::nothrow) PenstockLinear{isa, element, out_features, in_features, 0, nullptr, 0, nullptr};
+PenstockLinear* create(const PenstockLinear& described, const void* weight, const uint16_t* scales,
+                       const float* bias) {
+    auto* linear = new (std::nothrow) PenstockLinear(described);
     if (linear == nullptr) return nullptr;
     const int64_t columns = panel_columns(*linear), panels = num_panels(*linear);
-    const int64_t depth = element == PENSTOCK_BF16 ? (in_features + 1) / 2 * 2 : in_features;
-    linear->panel_bytes = depth * columns * (element == PENSTOCK_BF16 ? 2 : 4);
+    const int64_t out_features = linear->out_features;
+    linear->panel_bytes = bytes_of_panel(*linear);
 
     linear->panels_size = (size_t(panels * linear->panel_bytes) + kPage - 1) / kPage * kPage;
     linear->panels = allocate_panels(linear->panels_size);
@@ -115,9 +140,21 @@ PenstockLinear* penstock_linear_create(const PenstockIsa* isa, const void* weigh
         penstock_linear_destroy(linear);
         return nullptr;
     }
-    PackCall call{linear, weight};
+    PackCall call{linear, weight, scales};
     penstock::parallel_for(panels, pack_item, &call);
     return linear;
+}
+
+}  // namespace
+
+PenstockLinear* penstock_linear_create(const PenstockIsa* isa, const void* weight, int32_t element,
+                                       int64_t out_features, int64_t in_features, const float* bias) {
+    return create({isa, element, out_features, in_features, 0, nullptr, 0, nullptr}, weight, nullptr, bias);
+}
+
+PenstockLinear* penstock_linear_create_int8(const PenstockIsa* isa, const int8_t* codes, const uint16_t* scales,
+                                            int64_t out_features, int64_t in_features, const float* bias) {
+    return create({isa, PENSTOCK_INT8, out_features, in_features, 0, nullptr, 0, nullptr}, codes, scales, bias);
 }
 
 void penstock_linear_destroy(PenstockLinear* linear) {

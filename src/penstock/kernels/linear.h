@@ -7,11 +7,12 @@
 namespace PENSTOCK_ISA {
 
 using penstock::kDepthBlock;
+using penstock::kGroupDepth;
 using penstock::kPanelVectors;
 using penstock::LinearCall;
 
 constexpr int kColumns = kPanelVectors * kLanes;
-constexpr int64_t kWidenFromRows = 64;  // fewer rows widen bf16 weights each time they meet them
+constexpr int64_t kWidenFromRows = 64;  // fewer rows widen bf16 and int8 weights each time they meet them
 
 // The weights of the next depth block, to be asked of memory while this one is multiplied: nobody has
 // read them yet, and the processor's own prefetching stops at each page.
@@ -94,6 +95,33 @@ void multiply(const uint16_t* weights, const float* x, int64_t depth, float* sum
     s.save(sums);
 }
 
+// The same with int8 codes. In memory each group of them follows its columns' scales; see `pack_int8_panel`.
+constexpr int kGroupBytes = (2 + kGroupDepth) * kColumns;
+
+template <int ROWS>
+void multiply(const int8_t* groups, const float* x, int64_t depth, float* sums, Ahead ahead) {
+    Sums<ROWS> s(sums);
+    for (int64_t g = 0; g < depth; g += kGroupDepth, groups += kGroupBytes) {
+        const auto* from = (const uint16_t*)groups;
+        const vec scales[kPanelVectors] = {load(from), load(from + kLanes), load(from + 2 * kLanes)};
+        const int8_t* codes = groups + 2 * kColumns;
+        const auto step = [&](int64_t k) {
+            const int8_t* c = codes + k * kColumns;
+            const vec row[kPanelVectors] = {mul(load(c), scales[0]), mul(load(c + kLanes), scales[1]),
+                                            mul(load(c + 2 * kLanes), scales[2])};
+            s.add_products(row, x + g + k);
+        };
+        const int64_t left = depth - g < kGroupDepth ? depth - g : int64_t(kGroupDepth);
+        int64_t k = 0;
+        for (; k + 8 <= left; k += 8) {
+            ahead.fetch();
+            for (int i = 0; i < 8; ++i) step(k + i);
+        }
+        for (; k < left; ++k) step(k);
+    }
+    s.save(sums);
+}
+
 template <class Element>
 void multiply_rows(int rows, const Element* weights, const float* x, int64_t depth, float* sums, Ahead ahead) {
     switch (rows) {
@@ -135,6 +163,31 @@ inline void widen_weights(const uint16_t* weights, int64_t depth, float* to) {
         }
 }
 
+// Make fp32 of `depth` steps of int8 weights, each as `multiply` has it.
+inline void widen_weights(const int8_t* groups, int64_t depth, float* to) {
+    for (int64_t g = 0; g < depth; g += kGroupDepth, groups += kGroupBytes)
+        for (int64_t k = 0; k < kGroupDepth && g + k < depth; ++k)
+            for (int j = 0; j < kColumns; j += kLanes) {
+                const vec scale = load((const uint16_t*)groups + j);
+                const int8_t* codes = groups + 2 * kColumns + k * kColumns + j;
+                store(to + (g + k) * kColumns + j, mul(load(codes), scale));
+            }
+}
+
+// One depth block for all rows of the item, widened first where enough rows share the work of it.
+template <class Element>
+void multiply_narrow(int64_t rows, const Element* weights, const float* x, int64_t depth, float* sums,
+                     float* widened, const char* next, int64_t next_bytes) {
+    if (rows < kWidenFromRows) return multiply_blocks(rows, weights, x, depth, sums, next, next_bytes);
+    widen_weights(weights, depth, widened);
+    multiply_blocks(rows, (const float*)widened, x, depth, sums, next, next_bytes);
+}
+
+inline int64_t bytes_of_block(int32_t element) {
+    if (element == PENSTOCK_INT8) return kDepthBlock / kGroupDepth * kGroupBytes;
+    return kDepthBlock * kColumns * (element == PENSTOCK_BF16 ? 2 : 4);
+}
+
 inline void finish_row(const LinearCall& call, int64_t row, int64_t column, const float* sums) {
     const PenstockLinear& linear = *call.linear;
     for (int j = 0; j < kColumns; j += kLanes) {
@@ -156,8 +209,7 @@ inline void linear_item(void* context, int64_t item) {
     const int64_t panel = item / call.num_groups;
     const int64_t first_row = item % call.num_groups * call.group_rows;
     const int64_t rows = call.rows - first_row < call.group_rows ? call.rows - first_row : call.group_rows;
-    const bool is_bf16 = linear.element == PENSTOCK_BF16;
-    const int64_t block_bytes = kDepthBlock * kColumns * (is_bf16 ? 2 : 4);
+    const int64_t block_bytes = bytes_of_block(linear.element);
 
     auto* widened = (float*)penstock::thread_scratch((kDepthBlock + rows) * kColumns * sizeof(float));
     float* sums = widened + kDepthBlock * kColumns;
@@ -169,14 +221,12 @@ inline void linear_item(void* context, int64_t item) {
         const int64_t depth = left < kDepthBlock ? left : int64_t(kDepthBlock);
         const float* x = call.x + k * call.rows + first_row * kDepthBlock;
         const char* next = weights + block_bytes;
-        if (!is_bf16) {
+        if (linear.element == PENSTOCK_FP32)
             multiply_blocks(rows, (const float*)weights, x, depth, sums, next, block_bytes);
-        } else if (rows < kWidenFromRows) {
-            multiply_blocks(rows, (const uint16_t*)weights, x, depth, sums, next, block_bytes);
-        } else {
-            widen_weights((const uint16_t*)weights, depth, widened);
-            multiply_blocks(rows, (const float*)widened, x, depth, sums, next, block_bytes);
-        }
+        else if (linear.element == PENSTOCK_BF16)
+            multiply_narrow(rows, (const uint16_t*)weights, x, depth, sums, widened, next, block_bytes);
+        else
+            multiply_narrow(rows, (const int8_t*)weights, x, depth, sums, widened, next, block_bytes);
     }
     for (int64_t r = 0; r < rows; ++r)
         finish_row(call, first_row + r, panel * kColumns, sums + r * kColumns);

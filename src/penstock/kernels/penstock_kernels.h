@@ -13,7 +13,7 @@ enum PenstockStatus : int32_t {
     PENSTOCK_OUT_OF_MEMORY = 2,
 };
 
-enum PenstockElement : int32_t { PENSTOCK_FP32 = 0, PENSTOCK_BF16 = 1 };
+enum PenstockElement : int32_t { PENSTOCK_FP32 = 0, PENSTOCK_BF16 = 1, PENSTOCK_INT8 = 2 };
 
 enum PenstockActivation : int32_t {
     PENSTOCK_IDENTITY = 0,
@@ -65,6 +65,11 @@ PENSTOCK_API void penstock_set_num_threads(int32_t num_threads);
 PENSTOCK_API PenstockLinear* penstock_linear_create(const PenstockIsa* isa, const void* weight,
                                                     int32_t element, int64_t out_features,
                                                     int64_t in_features, const float* bias);
+// The same of contiguous codes (out_features, in_features) that groups of 32 inputs share a scale of, in
+// bf16 (out_features, number of groups): a weight is its code times its group's scale.
+PENSTOCK_API PenstockLinear* penstock_linear_create_int8(const PenstockIsa* isa, const int8_t* codes,
+                                                         const uint16_t* scales, int64_t out_features,
+                                                         int64_t in_features, const float* bias);
 PENSTOCK_API void penstock_linear_destroy(PenstockLinear* linear);
 PENSTOCK_API int64_t penstock_linear_num_bytes(const PenstockLinear* linear);
 

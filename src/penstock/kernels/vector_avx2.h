@@ -42,6 +42,10 @@ inline vec lower_bf16(vec pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(
 inline vec upper_bf16(vec pairs) {
     return _mm256_and_ps(pairs, _mm256_castsi256_ps(_mm256_set1_epi32(int(0xffff0000u))));
 }
+// Eight int8 numbers.
+inline vec load(const int8_t* codes) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)codes)));
+}
 
 inline vec add(vec a, vec b) { return _mm256_add_ps(a, b); }
 inline vec sub(vec a, vec b) { return _mm256_sub_ps(a, b); }

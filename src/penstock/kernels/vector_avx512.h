@@ -34,6 +34,10 @@ inline vec lower_bf16(vec pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(
 inline vec upper_bf16(vec pairs) {
     return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32(int(0xffff0000u))));
 }
+// Sixteen int8 numbers.
+inline vec load(const int8_t* codes) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)codes)));
+}
 
 inline vec add(vec a, vec b) { return _mm512_add_ps(a, b); }
 inline vec sub(vec a, vec b) { return _mm512_sub_ps(a, b); }

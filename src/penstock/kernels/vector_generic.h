@@ -44,6 +44,10 @@ inline vec load(const uint16_t* bf16) { return load_first(bf16, kLanes); }
 // The lower and the upper bf16 of each 32-bit lane.
 inline vec lower_bf16(vec pairs) { return (vec)((ivec)pairs << 16); }
 inline vec upper_bf16(vec pairs) { return (vec)((ivec)pairs & int32_t(0xffff0000u)); }
+// Four int8 numbers.
+inline vec load(const int8_t* codes) {
+    return vec{float(codes[0]), float(codes[1]), float(codes[2]), float(codes[3])};
+}
 
 inline vec add(vec a, vec b) { return a + b; }
 inline vec sub(vec a, vec b) { return a - b; }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from penstock.errors import ModelNotFound
+from penstock.model.dtypes import Dtype, packed_bytes
 from penstock.model.folder import CONFIG_FILE, read_config
 
 DEFAULT_REVISION = "main"
@@ -44,10 +45,9 @@ class CatalogEntry:
         """About how much a download needs: the parameters as they are published."""
         return None if self.num_parameters is None else self.num_parameters * self.stored_bytes
 
-    @property
-    def memory_bytes(self) -> int | None:
-        """What the weights take as fp32; half of it as bf16."""
-        return None if self.num_parameters is None else self.num_parameters * 4
+    def memory_bytes(self, dtype: Dtype = "float32") -> int | None:
+        """About what the weights take in memory."""
+        return None if self.num_parameters is None else packed_bytes(self.num_parameters, dtype)
 
 
 CATALOG: tuple[CatalogEntry, ...] = (

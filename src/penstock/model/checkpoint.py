@@ -48,6 +48,12 @@ def write_checkpoint(
         description.unlink(missing_ok=True)
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of one safetensors file, its header checked first."""
+    read_header(path)
+    return _map_tensors(path)
+
+
 def _check_names(path: Path, names: Iterable[str], wanted: frozenset[str] | None) -> None:
     differing = set() if wanted is None else wanted.symmetric_difference(names)
     if differing:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,21 +11,40 @@ import torch
 from torch import Tensor
 
 from penstock.errors import UnsupportedModel
+from penstock.model.adapter_folder import AdapterFolders
+from penstock.model.adapters import MAX_ADAPTER_BYTES, AdapterShelf
 from penstock.model.bridged_types import refuse_unknown
 from penstock.model.checkpoint import read_weights
+from penstock.model.dtypes import QUANTISED, Dtype
 from penstock.model.families import FAMILIES
 from penstock.model.families.interface import EncoderDecoder, Family, TellsHidden
 from penstock.model.folder import read_config
-from penstock.ops.interface import Ops
+from penstock.ops.adapted_ops import AdaptedOps
+from penstock.ops.interface import INT4, Ops
 from penstock.text.chat_templates import FALLBACK_TEMPLATE, ChatTemplate
 from penstock.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
-Dtype = Literal["float32", "bfloat16"]
 Stage = Literal["tokenizer", "weights", "layout"]
 
-STORES: Mapping[Dtype, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+STORES: Mapping[Dtype, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.int8,
+    "int4": INT4,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterPlaces:
+    """Where a model's adapters come from, and how much memory they may take."""
+
+    folders: AdapterFolders = field(default_factory=AdapterFolders)
+    max_bytes: int = MAX_ADAPTER_BYTES
+
+
+NO_ADAPTERS = AdapterPlaces()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +61,7 @@ class LoadedModel:
     num_bytes: int
     load_seconds: float
     chat_template: ChatTemplate = FALLBACK_TEMPLATE
+    adapters: AdapterShelf = field(default_factory=lambda: AdapterShelf(None, AdapterFolders()))
 
     @property
     def hidden_size(self) -> int | None:
@@ -57,26 +77,29 @@ class LoadedModel:
         return family.decoder_start_token_id if isinstance(family, EncoderDecoder) else None
 
 
-def load_model(
+def load_model(  # noqa: PLR0913  # how it is loaded, each with a default
     folder: Path,
     *,
     model_id: str,
     ops: Ops,
     dtype: Dtype = "float32",
     device: str = "cpu",
+    adapters: AdapterPlaces = NO_ADAPTERS,
     progress: Callable[[Stage], None] = lambda stage: None,
 ) -> LoadedModel:
     """Load a folder; `progress` hears of each stage as it begins."""
     started = time.perf_counter()
     config = read_config(folder)
     refuse_unknown(config["model_type"])
+    _refuse_unquantisable(config["model_type"], dtype)
     progress("tokenizer")
     tokenizer = Tokenizer.from_folder(folder)
     progress("weights")
     weights = read_weights(folder)
     progress("layout")
     on_device = {name: tensor.to(device) for name, tensor in weights.items()}
-    family = _load_family(config, on_device, ops, STORES[dtype])
+    adapted = AdaptedOps(ops) if config["model_type"] in FAMILIES else None
+    family = _load_family(config, on_device, adapted or ops, STORES[dtype])
     _check_vocabulary(tokenizer, family)
     loaded = LoadedModel(
         model_id=model_id,
@@ -89,12 +112,24 @@ def load_model(
         num_bytes=family.num_bytes,
         load_seconds=time.perf_counter() - started,
         chat_template=ChatTemplate.from_folder(folder),
+        adapters=AdapterShelf(adapted, adapters.folders, max_bytes=adapters.max_bytes),
     )
     logger.info(
         "Loaded %s: %d parameters as %s, %d bytes, in %.2f s.",
         model_id, loaded.num_parameters, dtype, loaded.num_bytes, loaded.load_seconds,
     )  # fmt: skip
     return loaded
+
+
+def _refuse_unquantisable(model_type: str, dtype: Dtype) -> None:
+    """Refuse to quantise a model that transformers' own code computes."""
+    if dtype in QUANTISED and model_type not in FAMILIES:
+        raise UnsupportedModel(
+            f"A model of the type {model_type!r} runs through transformers and cannot be kept as "
+            f"{dtype}.",
+            "Set PENSTOCK_ENGINE__DTYPE to float32 or bfloat16, or choose a model of the types "
+            f"{', '.join(sorted(FAMILIES))}.",
+        )
 
 
 def _load_family(

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor, dtype
 
+INT4: dtype = torch.int4  # type: ignore[attr-defined]  # torch has it, its stubs do not
 Activation = Literal["gelu_new", "gelu", "relu", "silu"]
 
 
@@ -63,7 +65,10 @@ class Ops(Protocol):
     name: str
 
     def pack_linear(self, weight: Tensor, bias: Tensor | None, store: dtype) -> LinearWeight:
-        """Lay out a weight (out_features, in_features) once at load, stored as fp32 or bf16."""
+        """Lay out a weight (out_features, in_features) once at load.
+
+        It is stored as fp32 or bf16, or rounded in groups to int8 or int4; a bias stays fp32.
+        """
 
     def linear(
         self,

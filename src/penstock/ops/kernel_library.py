@@ -6,7 +6,7 @@ from pathlib import Path
 
 from penstock.errors import ConfigError
 
-VERSION = 3  # penstock_version() of the library this file was written for
+VERSION = 4  # penstock_version() of the library this file was written for
 LIBRARY_PATH = Path(__file__).parents[1] / "kernels" / "libpenstock_kernels.so"
 
 
@@ -53,6 +53,10 @@ SIGNATURES = {
     "penstock_linear_create": (
         c_void_p,
         (c_void_p, c_void_p, c_int32, c_int64, c_int64, c_void_p),
+    ),
+    "penstock_linear_create_int8": (
+        c_void_p,
+        (c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p),
     ),
     "penstock_linear_destroy": (None, (c_void_p,)),
     "penstock_linear_num_bytes": (c_int64, (c_void_p,)),

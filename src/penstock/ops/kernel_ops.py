@@ -19,6 +19,7 @@ from penstock.ops.kernel_tensors import (
     describe_rows,
     refused,
 )
+from penstock.ops.quantised import Int8LinearWeight, quantised
 from penstock.ops.torch_ops import TorchOps
 
 ACTIVATIONS: dict[Activation | None, int] = {
@@ -39,19 +40,25 @@ class KernelLinearWeight:
 
     __slots__ = ("__weakref__", "handle", "in_features", "num_bytes", "out_features")
 
-    def __init__(self, kernels: Kernels, weight: Tensor, bias: Tensor | None) -> None:
-        self.out_features, self.in_features = weight.shape
+    def __init__(
+        self, kernels: Kernels, weight: Tensor | Int8LinearWeight, bias: Tensor | None
+    ) -> None:
         library = kernels.library
-        self.handle: int | None = library.penstock_linear_create(
-            kernels.isa,
-            weight.data_ptr(),
-            ELEMENTS[weight.dtype],
-            self.out_features,
-            self.in_features,
-            None if bias is None else bias.data_ptr(),
-        )
+        codes = weight if isinstance(weight, Tensor) else weight.codes
+        self.out_features, self.in_features = codes.shape
+        sizes = (*codes.shape, None if bias is None else bias.data_ptr())
+        self.handle: int | None
+        if isinstance(weight, Tensor):
+            element = ELEMENTS[weight.dtype]
+            self.handle = library.penstock_linear_create(
+                kernels.isa, codes.data_ptr(), element, *sizes
+            )
+        else:
+            self.handle = library.penstock_linear_create_int8(
+                kernels.isa, codes.data_ptr(), weight.scales.data_ptr(), *sizes
+            )
         if self.handle is None:
-            raise MemoryError(f"No memory for a weight of {weight.nbytes} bytes.")
+            raise MemoryError(f"No memory for a weight of {codes.nbytes} bytes.")
         self.num_bytes: int = library.penstock_linear_num_bytes(self.handle)
         # Not at exit: another thread may still be in a call, and the process ends anyway.
         weakref.finalize(self, library.penstock_linear_destroy, self.handle).atexit = False
@@ -77,13 +84,15 @@ class KernelOps(TorchOps):
         self._caches: dict[int, KnownCache] = {}  # by the id of the keys
 
     def pack_linear(self, weight: Tensor, bias: Tensor | None, store: torch.dtype) -> LinearWeight:
-        if store not in ELEMENTS:
-            raise EngineFailed(f"The kernels do not store {store}.", "Store float32 or bfloat16.")
         if bias is not None:
             bias = bias.detach().to("cpu", torch.float32).contiguous()
-        return KernelLinearWeight(
-            self._kernels, weight.detach().to("cpu", store).contiguous(), bias
-        )
+        if store in ELEMENTS:
+            stored = weight.detach().to("cpu", store).contiguous()
+            return KernelLinearWeight(self._kernels, stored, bias)
+        rounded = quantised(weight.detach().cpu(), bias, store)
+        if isinstance(rounded, Int8LinearWeight):
+            return KernelLinearWeight(self._kernels, rounded, bias)
+        return rounded
 
     def linear(
         self,
@@ -92,7 +101,8 @@ class KernelOps(TorchOps):
         activation: Activation | None = None,
         residual: Tensor | None = None,
     ) -> Tensor:
-        assert isinstance(weight, KernelLinearWeight)
+        if not isinstance(weight, KernelLinearWeight):
+            return super().linear(x, weight, activation, residual)
         rows, x_stride = describe_rows(x, weight.in_features)
         out = torch.empty((rows, weight.out_features))
         residual_data = residual_stride = 0

@@ -8,8 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from penstock.ops.interface import Activation, ForwardBatch, LinearWeight
-
-ROW_BLOCK = 16  # products of a fixed number of rows, so that no row sees how many mates it has
+from penstock.ops.quantised import (
+    GROUP_SIZES,
+    Int4LinearWeight,
+    Int8LinearWeight,
+    product,
+    quantised,
+)
+from penstock.ops.row_blocks import matmul_in_row_blocks
 
 ACTIVATIONS = {
     "gelu_new": lambda x: nn.functional.gelu(x, approximate="tanh"),
@@ -32,7 +38,7 @@ class TorchLinearWeight:
 
     @property
     def num_bytes(self) -> int:
-        return self.weight.nbytes
+        return self.weight.nbytes + (0 if self.bias is None else self.bias.nbytes)
 
 
 class TorchOps:
@@ -41,6 +47,8 @@ class TorchOps:
     name = "torch"
 
     def pack_linear(self, weight: Tensor, bias: Tensor | None, store: torch.dtype) -> LinearWeight:
+        if store in GROUP_SIZES:
+            return quantised(weight, bias, store)
         return TorchLinearWeight(
             weight.to(store).contiguous(), bias if bias is None else bias.float()
         )
@@ -52,8 +60,11 @@ class TorchOps:
         activation: Activation | None = None,
         residual: Tensor | None = None,
     ) -> Tensor:
-        assert isinstance(weight, TorchLinearWeight)
-        y = _matmul_in_row_blocks(x.to(weight.weight.dtype), weight.weight).float()
+        if isinstance(weight, Int8LinearWeight | Int4LinearWeight):
+            y = product(x, weight)
+        else:
+            assert isinstance(weight, TorchLinearWeight)
+            y = matmul_in_row_blocks(x.to(weight.weight.dtype), weight.weight).float()
         if weight.bias is not None:
             y = y + weight.bias
         if activation is not None:
@@ -114,13 +125,6 @@ class TorchOps:
             keys, values = keys.transpose(0, 1), values.transpose(0, 1)
             contexts.append(_attend(queries, keys, values, bias[:, :length, :length]))
         return torch.cat(contexts)
-
-
-def _matmul_in_row_blocks(x: Tensor, weight: Tensor) -> Tensor:
-    rows = x.shape[0]
-    padded = nn.functional.pad(x, (0, 0, 0, -rows % ROW_BLOCK))
-    blocks = [nn.functional.linear(block, weight) for block in torch.split(padded, ROW_BLOCK)]
-    return torch.cat(blocks)[:rows] if len(blocks) > 1 else blocks[0][:rows]
 
 
 def _read_sequence(

@@ -13,10 +13,11 @@ from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from penstock.errors import EngineFailed
+from penstock.serving.adapter_info import AdapterInfo
 from penstock.serving.streams import failed
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
-from penstock.types import EngineOutput, GenerationRequest, RequestFinished
+from penstock.types import EngineOutput, GenerationRequest, RequestFinished, WatermarkScore
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,20 @@ class EngineKit(Protocol[P]):
 
     def describe_tokenizer(self) -> TokenizerInfo:
         """What a client must know to tokenize as the model does."""
+
+    def detect_watermark(
+        self, text: str, gamma: float, key: int | None, each_pair_once: bool
+    ) -> WatermarkScore:
+        """How many tokens of a text are green for the key, the server's own where it is None."""
+
+    def load_adapter(self, name: str) -> None:
+        """Have an adapter ready. Raises why it cannot be used."""
+
+    def unload_adapter(self, name: str) -> None:
+        """Keep an adapter no longer. Requests that have it go on to their end."""
+
+    def loaded_adapters(self) -> tuple[AdapterInfo, ...]:
+        """The adapters that are ready."""
 
 
 class EngineThread(threading.Thread, Generic[P]):

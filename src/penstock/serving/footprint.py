@@ -1,13 +1,18 @@
 """Estimates a model's memory from its headers and configuration, before anything of it is read."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from penstock.model.catalog import NATIVE_FAMILIES
+from penstock.model.dtypes import HEAD_DTYPES, Dtype, packed_bytes
 from penstock.model.folder import read_config, weight_files
-from penstock.model.safetensors_header import read_header
+from penstock.model.safetensors_header import TensorRecord, read_header
 from penstock.serving.models import LoadPlan
 
 PROCESS_BYTES = 300_000_000  # an interpreter with torch and its buffers
-BYTES_OF_DTYPE = {"float32": 4, "bfloat16": 2}
+TOKEN_EMBEDDINGS = ("wte.weight", "embed_tokens.weight", "shared.weight")
+EMBEDDINGS = (*TOKEN_EMBEDDINGS, "wpe.weight", "relative_attention_bias.weight")
+HEAD = "lm_head.weight"
 CACHE_BYTES_PER_VALUE = 4
 
 
@@ -17,14 +22,39 @@ def footprint(plan: LoadPlan) -> int:
     The cache grows beyond that when many long texts are under way, up to the operator's limit, and
     with beginnings of texts that are kept, up to a quarter of it.
     """
-    num_parameters = sum(
-        record.num_elements
+    config, dtype = read_config(plan.folder), plan.options.dtype
+    records = {
+        name: record
         for path in weight_files(plan.folder)
-        for record in read_header(path).values()
+        for name, record in read_header(path).items()
+    }
+    is_native = config.get("model_type") in NATIVE_FAMILIES
+    weights = _bytes_of_native(records, dtype) if is_native else _bytes_of_all(records, dtype)
+    return PROCESS_BYTES + weights + min(_bytes_of_one_context(config), plan.options.cache_bytes)
+
+
+def _bytes_of_all(records: Mapping[str, TensorRecord], dtype: Dtype) -> int:
+    return packed_bytes(sum(record.num_elements for record in records.values()), dtype)
+
+
+def _bytes_of_native(records: Mapping[str, TensorRecord], dtype: Dtype) -> int:
+    """Matrices as they are packed; what is looked up stays as it is stored, vectors are fp32.
+
+    A head that is tied to the token embedding is packed besides. Old files also hold masks, which
+    have more dimensions and are not used.
+    """
+    matrices = {name: r for name, r in records.items() if len(r.shape) == 2}
+    looked_up = {name: r for name, r in matrices.items() if name.endswith(EMBEDDINGS)}
+    packed = [r for name, r in matrices.items() if name not in looked_up and name != HEAD]
+    heads = [r for name, r in records.items() if name == HEAD] or [
+        r for name, r in looked_up.items() if name.endswith(TOKEN_EMBEDDINGS)
+    ]
+    return (
+        sum(4 * r.num_elements for r in records.values() if len(r.shape) == 1)
+        + sum(r.end - r.start for r in looked_up.values())
+        + sum(packed_bytes(r.num_elements, dtype) for r in packed)
+        + sum(packed_bytes(r.num_elements, HEAD_DTYPES.get(dtype, dtype)) for r in heads[:1])
     )
-    weights = num_parameters * BYTES_OF_DTYPE[plan.options.dtype]
-    cache = min(_bytes_of_one_context(read_config(plan.folder)), plan.options.cache_bytes)
-    return PROCESS_BYTES + weights + cache
 
 
 def _bytes_of_one_context(config: dict[str, Any]) -> int:

@@ -92,6 +92,11 @@ class Lifecycle:
         cards = self._asked_for | {card.id: card for card in self._source.cards()}
         return [self._status(card) for card in cards.values()]
 
+    def peek(self, model_id: str) -> RunningModel | None:
+        """A model that is loaded now. Does not count as using it."""
+        loaded = self._loaded.get(model_id)
+        return None if loaded is None else loaded.running
+
     async def running(self, name: str, *, keep_alive_seconds: float | None = None) -> RunningModel:
         """The model a name stands for, loaded first if its files are here.
 

@@ -2,22 +2,25 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from penstock.decoding.watermark import WatermarkScheme, score_watermark
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import PreparedRequest, prepare
+from penstock.model.adapter_folder import AdapterFolders
 from penstock.model.catalog import NATIVE_FAMILIES
 from penstock.model.folder import read_config, text_files, weight_files
-from penstock.model.loading import LoadedModel, load_model
+from penstock.model.loading import AdapterPlaces, LoadedModel, load_model
 from penstock.ops.choose import choose_ops
+from penstock.serving.adapter_info import AdapterInfo
 from penstock.serving.models import HostedModel, LoadPlan, ServedModel
 from penstock.text.chat import Message, RenderedChat, TextFormat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
-from penstock.types import GenerationRequest
+from penstock.types import GenerationRequest, WatermarkScore
 
 DIGEST_CHUNK = 1 << 20
 
@@ -31,7 +34,7 @@ class LocalEngineKit:
 
     def prepare(self, request: GenerationRequest) -> PreparedRequest:
         """Encode the request and settle its limits."""
-        return prepare(request, self.model)
+        return prepare(self._with_key(request), self.model)
 
     def make_engine(self) -> Engine:
         """An engine with an empty cache."""
@@ -64,6 +67,38 @@ class LocalEngineKit:
         """What a client must know to tokenize as the model does."""
         return self._texts.describe()
 
+    def detect_watermark(
+        self, text: str, gamma: float, key: int | None, each_pair_once: bool
+    ) -> WatermarkScore:
+        """How many tokens of a text are green."""
+        token_ids = self.model.tokenizer.encode_word(text)
+        scheme = WatermarkScheme(gamma=gamma, key=self.config.watermark_key if key is None else key)
+        return score_watermark(
+            token_ids, self.model.vocab_size, scheme, each_pair_once=each_pair_once
+        )
+
+    def _with_key(self, request: GenerationRequest) -> GenerationRequest:
+        """The request with the server's own key for its watermark; answers never tell it."""
+        params = request.params
+        if not params.watermark_delta or params.watermark_key is not None:
+            return request
+        return replace(request, params=replace(params, watermark_key=self.config.watermark_key))
+
+    def load_adapter(self, name: str) -> None:
+        """Have an adapter ready."""
+        self.model.adapters.get(name)
+
+    def unload_adapter(self, name: str) -> None:
+        """Keep an adapter no longer."""
+        self.model.adapters.drop(name)
+
+    def loaded_adapters(self) -> tuple[AdapterInfo, ...]:
+        """The adapters that are ready."""
+        return tuple(
+            AdapterInfo(name=adapter.name, digest=adapter.digest, num_bytes=adapter.num_bytes)
+            for adapter in self.model.adapters.loaded()
+        )
+
     @property
     def _texts(self) -> TextFormat:
         return TextFormat(self.model.tokenizer, self.model.chat_template, self.model.vocab_size)
@@ -76,12 +111,21 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
     chosen = choose_ops(
         prefer="auto" if _is_native(plan.folder) else "torch", num_threads=options.num_threads
     )
-    loaded = load_model(plan.folder, model_id=plan.model_id, ops=chosen.ops, dtype=options.dtype)
+    folders = AdapterFolders(data_dir=options.data_dir, named=options.adapter_folders)
+    loaded = load_model(
+        plan.folder,
+        model_id=plan.model_id,
+        ops=chosen.ops,
+        dtype=options.dtype,
+        adapters=AdapterPlaces(folders=folders, max_bytes=options.adapter_bytes),
+    )
     config = EngineConfig(
         max_batch_tokens=options.max_batch_tokens,
         max_sequences=options.max_sequences,
         cache_bytes=options.cache_bytes,
         prefix_cache=options.prefix_cache,
+        watermark_key=options.watermark_key,
+        max_wait_seconds=options.max_wait_seconds,
     )
     served = ServedModel(
         id=plan.model_id,

@@ -80,7 +80,7 @@ class LocalModels:
             aliases=entry.aliases,
             builtin=entry.builtin,
             disk_bytes=entry.disk_bytes,
-            memory_bytes=entry.memory_bytes,
+            memory_bytes=entry.memory_bytes(self._options.dtype),
             licence=entry.licence,
             local=local_folder(entry, self._access) is not None,
         )

@@ -111,5 +111,9 @@ KIT_FUNCTIONS: tuple[Callable[..., Any], ...] = (
     EngineKit.detokenize,
     EngineKit.render_chat,
     EngineKit.describe_tokenizer,
+    EngineKit.detect_watermark,
+    EngineKit.load_adapter,
+    EngineKit.unload_adapter,
+    EngineKit.loaded_adapters,
 )
 KIT_METHODS: Mapping[str, Method] = {f.__name__: method_of(f) for f in KIT_FUNCTIONS}

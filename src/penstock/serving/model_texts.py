@@ -7,6 +7,7 @@ from penstock.serving.models import ServedModel
 from penstock.serving.worker import EngineClient
 from penstock.text.chat import Message, RenderedChat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
+from penstock.types import WatermarkScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,12 @@ class ModelTexts:
         """What a client must know to tokenize as the model does."""
         info: TokenizerInfo = await self.client.call("describe_tokenizer")
         return info
+
+    async def detect_watermark(
+        self, text: str, *, gamma: float, key: int | None, each_pair_once: bool
+    ) -> WatermarkScore:
+        """How many tokens of a text are green for the key, the server's own where it is None."""
+        score: WatermarkScore = await self.client.call(
+            "detect_watermark", text, gamma, key, each_pair_once
+        )
+        return score

@@ -4,11 +4,12 @@ Knows no tensors: a model is a description and, once loaded, an engine kit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from penstock.model.dtypes import Dtype
 from penstock.model.hub_progress import Progress
 from penstock.serving.engine_thread import EngineKit
 
@@ -73,11 +74,15 @@ class LoadingOptions:
 
     num_threads: int
     data_dir: Path | None = None  # models placed by hand lie in its `models` folder
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Dtype = "float32"
     max_batch_tokens: int = 256
     max_sequences: int = 64
     cache_bytes: int = 1 << 30
     prefix_cache: bool = True
+    watermark_key: int | None = field(default=None, repr=False)
+    max_wait_seconds: float | None = None
+    adapter_folders: tuple[Path, ...] = ()  # besides those in its `adapters` folder
+    adapter_bytes: int = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

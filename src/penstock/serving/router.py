@@ -5,9 +5,10 @@ Knows no HTTP. What is closed gives its place back, however it ended.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.serving.admission import Admission
+from penstock.serving.callers import caller
 from penstock.serving.lifecycle import Lifecycle
 from penstock.serving.model_texts import ModelTexts
 from penstock.serving.models import ServedModel
@@ -60,8 +61,10 @@ class Router:
         For who holds a ticket already. The caller must close the outputs.
         """
         running = await self._lifecycle.running(name, keep_alive_seconds=keep_alive_seconds)
-        request = build(running.model)
-        return Generation(running.model, request, await running.client.submit(request))
+        request = replace(build(running.model), tenant=caller().name)
+        outputs = await running.client.submit(request)
+        outputs.on_start(caller().begin)
+        return Generation(running.model, request, outputs)
 
     async def texts(self, name: str) -> ModelTexts:
         """What can be asked of a model besides generating, the model loaded first if need be."""

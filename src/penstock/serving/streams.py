@@ -14,6 +14,7 @@ from penstock.types import (
     EngineOutput,
     GenerationRequest,
     RequestFinished,
+    RequestStarted,
     Timings,
     TokensAdded,
 )
@@ -70,6 +71,7 @@ class OutputStream:
         self._waiting: deque[EngineOutput] = deque()
         self._unread_since = clock()
         self._arrived = asyncio.Event()
+        self._on_start: list[Callable[[], None]] = []
         self._on_close: list[Callable[[], None]] = []
         self.is_finished = False
         self.is_closed = False
@@ -94,6 +96,9 @@ class OutputStream:
             self._waiting = deque(coalesce(self._waiting))
         self.is_finished = isinstance(output, RequestFinished)
         self._arrived.set()
+        if isinstance(output, RequestStarted):
+            for action in self._on_start:
+                action()
 
     def fail(self, error: Exception) -> None:
         """End the stream with `error`, whatever was still to come."""
@@ -121,6 +126,10 @@ class OutputStream:
                     if output.error is not None:
                         raise output.error
                     return
+
+    def on_start(self, action: Callable[[], None]) -> None:
+        """Run `action` when the engine takes the request up."""
+        self._on_start.append(action)
 
     def on_close(self, action: Callable[[], None]) -> None:
         """Run `action` once when the stream is closed."""

@@ -1,5 +1,6 @@
 """Every setting with its default, its limits and its words. Reads nothing; see `sources.py`."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,14 @@ class LimitSettings(Group):
     """How much the server takes on."""
 
     max_in_flight: int = Field(128, ge=1, description="Texts under way at once; more are refused.")
+    max_waiting_tokens: int = Field(
+        32_768,
+        ge=1,
+        description="About how many tokens of prompts may wait to be read; more are refused.",
+    )
+    max_wait_seconds: float | None = Field(
+        120, gt=0, description="How long a request may wait for its turn before it is refused."
+    )
     max_body_bytes: int = Field(2 * 2**20, ge=1024, description="Largest request body.")
     max_upload_bytes: int = Field(
         20 * 2**20, ge=1024, description="Largest file that can be uploaded."
@@ -62,6 +71,9 @@ class LimitSettings(Group):
         ge=1,
         description="Memory for all loaded models together; what the machine has free if unset.",
     )
+    adapter_mib: int = Field(
+        256, ge=1, description="Memory for the adapters of a model together, per model."
+    )
     keep_alive_seconds: float | None = Field(
         None,
         ge=0,
@@ -76,8 +88,10 @@ class LimitSettings(Group):
 class EngineSettings(Group):
     """How the engine spends memory and time."""
 
-    dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Number format of the weights in memory."
+    dtype: Literal["float32", "bfloat16", "int8", "int4"] = Field(
+        "float32",
+        description="Number format of the weights in memory; `int8` and `int4` round them in "
+        "groups when a model is loaded.",
     )
     max_batch_tokens: int = Field(256, ge=16, description="Tokens computed per engine step.")
     max_sequences: int = Field(64, ge=1, description="Sequences computed together.")
@@ -115,6 +129,11 @@ class Settings(BaseSettings):
     )
     models: Names = Field(
         (), description="Models to load at start, separated by commas; the default model always is."
+    )
+    adapters: Names = Field(
+        (),
+        description="Folders of LoRA adapters, separated by commas, besides those in the "
+        "`adapters` folder of the data directory.",
     )
     comparison_models: Names = Field(
         (), description="Models that `/generate-text/` compares; those loaded at start if empty."
@@ -173,6 +192,14 @@ class Settings(BaseSettings):
         "PENSTOCK_HF_TOKEN_FILE",
         "HUGGINGFACE_TOKEN_FILE",
     )
+    watermark_key: SecretStr | None = Field(
+        None,
+        min_length=8,
+        description="Secret that decides the watermark of texts whose request brings no key.",
+    )
+    watermark_key_file: Path | None = Field(
+        None, description="File that holds the secret for watermarks."
+    )
     limits: LimitSettings = Field(default_factory=LimitSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
 
@@ -185,6 +212,14 @@ class Settings(BaseSettings):
     def hub_token(self) -> str | None:
         """The token for the hub in the clear, if one is set."""
         return None if self.hf_token is None else self.hf_token.get_secret_value()
+
+    @property
+    def watermark_number(self) -> int | None:
+        """The watermark's secret as the number that keys it, if one is set."""
+        if self.watermark_key is None:
+            return None
+        digest = sha256(self.watermark_key.get_secret_value().encode()).digest()
+        return 1 + int.from_bytes(digest[:6])
 
     @classmethod
     def settings_customise_sources(

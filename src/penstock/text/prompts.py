@@ -14,15 +14,28 @@ serves chat models too until their own templates are rendered:
 Parts that were not given are left out; without any, the prompt goes to the model untouched. With a
 system prompt alone there are no labels. There is no space after the last colon: a byte-level
 tokenizer puts it into the first word of the answer.
+
+A control code comes before all of it, with a space between unless it ends with one of its own.
 """
 
 from collections.abc import Sequence
 
 
 def render_prompt(
-    prompt: str, *, system_prompt: str | None = None, examples: Sequence[tuple[str, str]] = ()
+    prompt: str,
+    *,
+    system_prompt: str | None = None,
+    examples: Sequence[tuple[str, str]] = (),
+    control_code: str | None = None,
 ) -> str:
     """Return the text that the model sees; an example is an input and its output."""
+    rendered = _with_parts(prompt, system_prompt, examples)
+    if not control_code:
+        return rendered
+    return f"{control_code}{'' if control_code[-1].isspace() else ' '}{rendered}"
+
+
+def _with_parts(prompt: str, system_prompt: str | None, examples: Sequence[tuple[str, str]]) -> str:
     if not (system_prompt or examples):
         return prompt
     parts = [system_prompt] if system_prompt else []

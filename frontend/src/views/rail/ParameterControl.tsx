@@ -42,6 +42,7 @@ const CONTROLS = {
   tokens: JsonControl,
   token_biases: JsonControl,
   word_biases: JsonControl,
+  layers: JsonControl,
   start_and_factor: JsonControl,
   json: JsonControl,
   text: TextControl,

@@ -6,7 +6,6 @@ from typing import Any
 from penstock.api.missing_words import missing_words
 from penstock.types import (
     EngineOutput,
-    FinishReason,
     RequestFinished,
     RequestStarted,
     SequenceFinished,
@@ -76,7 +75,7 @@ class MessagePresenter:
         found = self._sequence.stop_string
         if found is not None and found in self._stop_sequences:
             return "stop_sequence", found
-        is_long = self._sequence.finish_reason is FinishReason.LENGTH
+        is_long = self._sequence.finish_reason.is_limit
         return "max_tokens" if is_long else "end_turn", None
 
     def _message(

@@ -37,6 +37,11 @@ class NextTokenAnswer(Answer):
     unused_parameters: list[str]
     chosen: TokenAnswer | None
     stages: list[StageAnswer]
+    named: list[TokenAnswer] | None = Field(
+        None,
+        description="With `named_tokens`, in their order: the model's own log-probabilities.",
+        exclude_if=lambda named: named is None,
+    )
 
 
 @router.post(
@@ -58,6 +63,7 @@ async def next_token(body: NextTokenBody, request: Request, services: ServicesDe
         unused_parameters=list(asked.unused),
         chosen=None if choice is None else token_answer(choice.chosen),
         stages=[] if choice is None else stages(choice),
+        named=None if choice is None else [token_answer(t) for t in choice.named] or None,
     )
     return Response(answer.model_dump_json(), media_type="application/json")
 

@@ -12,9 +12,10 @@ from penstock.api.disconnect import unless_disconnected
 from penstock.api.json_body import JsonRoute
 from penstock.api.openai.asking import in_words_of
 from penstock.api.playground.answers import Answer, TokenAnswer
+from penstock.api.playground.asking import words_named
 from penstock.api.playground.generate import FAILURES
 from penstock.api.playground.presenting import LOWEST_LOGPROB, token_answer
-from penstock.api.playground.schemas import Strict
+from penstock.api.playground.schemas import NAMED_TOKENS, NamedTokens, Strict
 from penstock.api.playground.wire_types import Name, Text
 from penstock.api.services import Services, ServicesDep
 from penstock.serving.models import ServedModel
@@ -37,6 +38,7 @@ class ScoreBody(TextBody):
     """`POST /lab/score`."""
 
     top: int = Field(0, ge=0, le=20, description="How many of the likeliest tokens beside each.")
+    named_tokens: NamedTokens | None = NAMED_TOKENS
 
 
 class TextTokenAnswer(Answer):
@@ -51,6 +53,11 @@ class ScoredTokenAnswer(TextTokenAnswer):
 
     logprob: float | None = Field(description="Null for the first: nothing comes before it.")
     top: list[TokenAnswer]
+    named: list[TokenAnswer] | None = Field(
+        None,
+        description="With `named_tokens`, in their order.",
+        exclude_if=lambda named: named is None,
+    )
 
 
 class ScoreAnswer(Answer):
@@ -126,6 +133,7 @@ async def _open(services: Services, body: ScoreBody) -> Generation:
             strategy="greedy",
             max_new_tokens=0,
             prompt_logprobs=body.top,
+            named_tokens=words_named(body.named_tokens),
         )
 
     return await services.router.submit(body.model or services.defaults.model, 1, build)
@@ -171,5 +179,7 @@ def _perplexity(mean_logprob: float) -> float | None:
 
 def _token(scored: ChosenLogprob) -> ScoredTokenAnswer:
     return ScoredTokenAnswer(
-        **token_answer(scored.chosen).model_dump(), top=[token_answer(t) for t in scored.top]
+        **token_answer(scored.chosen).model_dump(),
+        top=[token_answer(t) for t in scored.top],
+        named=[token_answer(t) for t in scored.named] or None,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
+from penstock.api.openai.presenting import reason_of
 from penstock.types import EngineOutput, RequestFinished, SequenceFinished, TokensAdded
 
 NANOSECONDS = 1_000_000_000
@@ -89,7 +90,7 @@ class OllamaPresenter:
             **self._heading(),
             **self._say(text),
             "done": True,
-            "done_reason": self._sequence.finish_reason.value,
+            "done_reason": reason_of(self._sequence),
             **missing_words(self._sequence),
             **self._clock.durations(),
             "prompt_eval_count": self._end.num_prompt_tokens,

@@ -33,6 +33,8 @@ class Asked:
     seed: int | None = None
     logprobs: int | None = None
     prompt_logprobs: int | None = None
+    max_time: float | None = None
+    adapter: str | None = None
 
     def request(self, request_id: str, prompt: Prompt, model: ServedModel) -> GenerationRequest:
         """The request for one prompt and this model."""
@@ -50,6 +52,8 @@ class Asked:
             seed=self.seed,
             logprobs=self.logprobs,
             prompt_logprobs=self.prompt_logprobs,
+            max_time=self.max_time,
+            adapter=self.adapter,
         )
 
 
@@ -96,6 +100,8 @@ def decide(
         stop=stop,
         seed=None if body.seed is None else body.seed % (MAX_SEED + 1),
         logprobs=logprobs,
+        max_time=body.max_time,
+        adapter=body.adapter,
     )
 
 

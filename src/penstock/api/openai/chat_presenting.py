@@ -7,7 +7,7 @@ from typing import Any
 from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
-from penstock.api.openai.presenting import usage
+from penstock.api.openai.presenting import reason_of, usage
 from penstock.text.call_reader import Argued, Called, CallReader, Piece, Said
 from penstock.types import (
     EngineOutput,
@@ -109,7 +109,7 @@ class ChatPresenter:
 
 def _end(sequence: SequenceFinished, *, has_calls: bool) -> dict[str, Any]:
     is_complete = sequence.finish_reason is FinishReason.STOP
-    reason = "tool_calls" if has_calls and is_complete else sequence.finish_reason.value
+    reason = "tool_calls" if has_calls and is_complete else reason_of(sequence)
     return {"finish_reason": reason, **missing_words(sequence)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from penstock.api.missing_words import missing_words
 from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
-from penstock.api.openai.presenting import usage
+from penstock.api.openai.presenting import reason_of, usage
 from penstock.types import (
     ChosenLogprob,
     EngineOutput,
@@ -120,7 +120,7 @@ class CompletionPresenter:
 
 
 def _end(sequence: SequenceFinished) -> dict[str, Any]:
-    return {"finish_reason": sequence.finish_reason.value, **missing_words(sequence)}
+    return {"finish_reason": reason_of(sequence), **missing_words(sequence)}
 
 
 def _ending(sequence: SequenceFinished) -> tuple[ChosenLogprob, ...]:

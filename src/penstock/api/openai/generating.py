@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
+from penstock.api.receipts.receipt import ReceiptMaker
+from penstock.api.receipts.store import ReceiptStore
 from penstock.api.services import Services
 from penstock.serving.admission import Ticket
 from penstock.serving.models import ServedModel
@@ -17,10 +19,15 @@ MAX_WAITING_BATCHES = 4
 
 @dataclass(slots=True)
 class Generations:
-    """The generations of one request, one per prompt. Whoever holds it must `close` it."""
+    """The generations of one request, one per prompt. Whoever holds it must `close` it.
+
+    Each that comes to its end leaves its receipt in the store.
+    """
 
     ticket: Ticket
+    store: ReceiptStore
     running: list[Generation] = field(default_factory=list)
+    makers: list[ReceiptMaker] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -31,10 +38,23 @@ class Generations:
         """All that has come, each with the number of its prompt. Raises the first error."""
         batches = self._of_one() if len(self.running) == 1 else self._of_several()
         async for batch in batches:
+            for number, output in batch:
+                self._note(number, output)
             yield batch
             for _, output in batch:
                 if isinstance(output, RequestFinished) and output.error is not None:
                     raise output.error
+
+    def receipt(self, number: int) -> str:
+        """The name of a prompt's receipt, once its generation has started."""
+        return self.makers[number].name
+
+    def _note(self, number: int, output: EngineOutput) -> None:
+        maker = self.makers[number]
+        maker.take(output)
+        wrote = not self.running[number].request.embed
+        if wrote and isinstance(output, RequestFinished) and output.error is None:
+            self.store.put(maker.receipt)
 
     async def _of_one(self) -> AsyncIterator[Batch]:
         (generation,) = self.running
@@ -66,10 +86,12 @@ async def start(
     services: Services, model: str, ticket: Ticket, builds: Sequence[BuildRequest]
 ) -> Generations:
     """Start a generation for each prompt, or none of them. Takes the ticket over."""
-    generations = Generations(ticket)
+    generations = Generations(ticket, services.receipts)
     try:
         for build in builds:
-            generations.running.append(await services.router.start(model, build))
+            generation = await services.router.start(model, build)
+            generations.running.append(generation)
+            generations.makers.append(ReceiptMaker(generation.request, generation.model))
     except BaseException:
         generations.close()
         raise

@@ -16,7 +16,7 @@ from penstock.api.openai.generating import Generations
 from penstock.api.openai.schemas import SharedFields
 from penstock.api.sse import Event, EventStream
 from penstock.serving.models import ServedModel
-from penstock.types import EngineOutput, RequestFinished
+from penstock.types import EngineOutput, FinishReason, RequestFinished, SequenceFinished
 
 FINGERPRINT_LENGTH = 12
 OBFUSCATION_BLOCK = 32  # characters; a chunk's text is padded to a multiple of it
@@ -77,6 +77,12 @@ def usage(ends: Sequence[RequestFinished]) -> dict[str, Any]:
     }
 
 
+def reason_of(sequence: SequenceFinished) -> str:
+    """Why a text ended, in the words that OpenAI's clients know."""
+    reason = sequence.finish_reason
+    return (FinishReason.LENGTH if reason.is_limit else reason).value
+
+
 async def respond(
     request: Request,
     body: SharedFields,
@@ -89,7 +95,8 @@ async def respond(
         chunks = _Chunks(body, generations, presenter, heading)
         return EventStream(chunks.batches(), on_close=generations.close)
     answer = await unless_disconnected(request, complete(generations, presenter))
-    return json_response({**heading.fields(generations.model), **answer})
+    receipts = [generations.receipt(number) for number in range(len(generations.running))]
+    return json_response({**heading.fields(generations.model), **answer, "receipts": receipts})
 
 
 def json_response(content: Mapping[str, Any]) -> Response:
@@ -138,12 +145,19 @@ class _Chunks:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """All chunks that come of what arrived at once; at the end the usage, if it is wanted."""
         async for batch in self._generations.outputs():
-            chunks = [self._chunk(part) for pair in batch for part in self._presenter.chunks(*pair)]
+            chunks = [chunk for pair in batch for chunk in self._of(*pair)]
             self._ends += [o for _, o in batch if isinstance(o, RequestFinished)]
             if chunks:
                 yield chunks
         if self._with_usage:
             yield [{**self._heading, "choices": [], "usage": usage(self._ends)}]
+
+    def _of(self, number: int, output: EngineOutput) -> list[Event]:
+        """The chunks of an output; those of a text's end name its receipt."""
+        chunks = [self._chunk(part) for part in self._presenter.chunks(number, output)]
+        if not isinstance(output, SequenceFinished):
+            return chunks
+        return [{**chunk, "receipts": [self._generations.receipt(number)]} for chunk in chunks]
 
     def _chunk(self, choice: dict[str, Any]) -> Event:
         chunk = {**self._heading, "choices": [choice]}

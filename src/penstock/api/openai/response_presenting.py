@@ -8,7 +8,6 @@ from penstock.api.openai import logprobs as shown
 from penstock.api.openai.logprobs import LogprobTrack, Placed
 from penstock.types import (
     EngineOutput,
-    FinishReason,
     RequestFinished,
     RequestStarted,
     SequenceFinished,
@@ -110,7 +109,7 @@ class ResponsePresenter:
 
     def _status(self) -> str:
         assert self._sequence is not None
-        is_long = self._sequence.finish_reason is FinishReason.LENGTH
+        is_long = self._sequence.finish_reason.is_limit
         return "incomplete" if is_long else "completed"
 
     def _part(self) -> dict[str, Any]:

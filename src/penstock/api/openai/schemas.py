@@ -15,7 +15,7 @@ from penstock.api.openai.fields import (
     wire_fields,
 )
 from penstock.api.openai.formats import MAX_TOOLS, ResponseFormat, ToolBody, ToolChoice
-from penstock.api.playground.schemas import DecodingFields, Strict
+from penstock.api.playground.schemas import MAX_TIME_FIELD, DecodingFields, Strict
 from penstock.api.playground.wire_types import Name, StopStrings, Text, check_text
 from penstock.types import MAX_LOGPROBS
 
@@ -146,9 +146,13 @@ class Choices(DecodingFields):
         "is sent. Left out, tokens are drawn as OpenAI draws them.",
     )
     min_new_tokens: int | None = Field(None, ge=0, le=MOST_TOKENS, description="As in `/generate`.")
+    adapter: Name | None = Field(
+        None, description="A name from `GET /adapters`, on top of the model."
+    )
     seed: int | None = Field(
         None, ge=-(2**63), le=2**63 - 1, description="The same seed gives the same text."
     )
+    max_time: float | None = MAX_TIME_FIELD
 
 
 class OwnFields(Choices):

@@ -39,6 +39,11 @@ class ChosenTokenAnswer(TokenAnswer):
     stages: list[StageAnswer] | None = Field(
         None, description="With `trace`.", exclude_if=lambda stages: stages is None
     )
+    named: list[TokenAnswer] | None = Field(
+        None,
+        description="With `named_tokens`, in their order.",
+        exclude_if=lambda named: named is None,
+    )
 
 
 class LoopAnswer(Answer):
@@ -55,7 +60,7 @@ class SequenceAnswer(Answer):
     """One text, without the prompt."""
 
     text: str
-    finish_reason: Literal["stop", "length", "cancelled"]
+    finish_reason: Literal["stop", "length", "time", "cancelled"]
     tokens: int
     score: float | None = Field(description="Length-normalised log-probability, from beams.")
     logprobs: list[ChosenTokenAnswer] | None
@@ -99,6 +104,34 @@ class TimingsAnswer(Answer):
     tokens_per_second: float
 
 
+class TreeNodeAnswer(Answer):
+    """A candidate of the beams: one more token than its parent."""
+
+    node: int
+    parent: int = Field(description="0 is the prompt.")
+    token: str
+    token_id: int
+    score: float = Field(
+        description="Log-probability with penalties; of a complete text, length-normalised."
+    )
+    group: int = Field(description="Of beams that compete with one another.")
+    finish_reason: str | None = Field(
+        None, description="Of a complete text.", exclude_if=lambda reason: reason is None
+    )
+
+
+class TreeStepAnswer(Answer):
+    """What one step did to the tree of beams."""
+
+    step: int
+    expand: list[TreeNodeAnswer] = Field(description="Candidates that live on.")
+    prune: list[int] = Field(
+        description="Nodes that nothing goes on from, and texts that better ones replaced."
+    )
+    finish: list[TreeNodeAnswer] = Field(description="Texts that are complete.")
+    returned: list[int] = Field(description="At the end, the nodes of the texts that are returned.")
+
+
 class GenerateAnswer(Answer):
     """The whole answer to a generation."""
 
@@ -110,6 +143,9 @@ class GenerateAnswer(Answer):
     prompt: str
     rendered_prompt: str = Field(description="What the model saw.")
     model: str
+    adapter: str | None = Field(
+        None, description="On top of the model.", exclude_if=lambda adapter: adapter is None
+    )
     continues_prompt: bool = Field(
         description="Whether the text goes on where the prompt ends; an encoder-decoder model "
         "answers it with a text of its own."
@@ -123,6 +159,9 @@ class GenerateAnswer(Answer):
     usage: UsageAnswer
     timings: TimingsAnswer
     receipt: str
+    beam_tree: list[TreeStepAnswer] | None = Field(
+        None, description="With `beam_tree`.", exclude_if=lambda steps: steps is None
+    )
 
 
 class ErrorDetail(Answer):

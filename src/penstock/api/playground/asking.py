@@ -4,7 +4,7 @@ Pure; knows no HTTP and no engine.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from penstock.errors import InvalidParameter
 from penstock.serving.models import ServedModel
 from penstock.text.postprocess import Step, parse_step
 from penstock.text.prompts import render_prompt
-from penstock.types import NEUTRAL, DecodingParams, GenerationRequest
+from penstock.types import NEUTRAL, DecodingParams, GenerationRequest, Word
 
 DECODING_NAMES = frozenset(NEUTRAL)
 MEANT_FOR_SOME = DECODING_NAMES | {
@@ -50,7 +50,8 @@ class Asked:
     def type(self) -> str:
         """What the text is really made by: drawing at temperature 0 is greedy."""
         names = _names(self.strategy)
-        if "temperature" not in names or self.params.temperature > 0:
+        is_contrasted = self.params.dola_layers is not None
+        if "temperature" not in names or self.params.temperature > 0 or is_contrasted:
             return self.strategy.type
         return BeamSearch.type if "num_beams" in names else Greedy.type
 
@@ -91,8 +92,17 @@ def to_request(asked: Asked, model: ServedModel) -> GenerationRequest:
         stop=tuple(fields.stop or ()),
         seed=fields.seed,
         logprobs=fields.logprobs,
+        named_tokens=words_named(fields.named_tokens),
         trace=fields.trace,
+        beam_tree=bool(fields.beam_tree),
+        max_time=fields.max_time,
+        adapter=fields.adapter,
     )
+
+
+def words_named(tokens: Sequence[str | int] | None) -> tuple[Word, ...]:
+    """Tokens by their texts or ids, as requests hold them."""
+    return tuple(token if isinstance(token, str) else (token,) for token in tokens or ())
 
 
 def reported_parameters(asked: Asked, max_new_tokens: int) -> dict[str, Any]:
@@ -103,6 +113,8 @@ def reported_parameters(asked: Asked, max_new_tokens: int) -> dict[str, Any]:
         for p in asked.strategy.parameters
         if p.name in values and (p.group == "main" or values[p.name] != NEUTRAL[p.name])
     }
+    if asked.fields.control_code is not None:
+        reported["control_code"] = asked.fields.control_code
     return {"type": asked.type, **reported, "max_new_tokens": max_new_tokens}
 
 
@@ -147,6 +159,8 @@ def _unused(strategy: type[Strategy], sent: Mapping[str, Any]) -> tuple[str, ...
     """What the client sent in vain, so that it can be told."""
     used = _names(strategy)
     in_vain = set(MEANT_FOR_SOME - used)
+    if sent.get("beam_tree") and "num_beams" not in used:
+        in_vain.add("beam_tree")
     if sent.get("temperature") == 0 and "temperature" in used:
         in_vain |= {parameter.name for parameter in FILTERS} - {"temperature"}
     if "max_new_tokens" in sent:
@@ -160,6 +174,7 @@ def _rendered(asked: Asked) -> str:
         asked.prompt,
         system_prompt=fields.system_prompt,
         examples=[(e.input, e.output) for e in fields.examples or ()],
+        control_code=fields.control_code,
     )
 
 

@@ -48,7 +48,13 @@ async def show_model(name: str, services: ServicesDep) -> dict[str, Any]:
 async def tell_health(services: ServicesDep) -> dict[str, Any]:
     """Cheap, public and never waits for a model."""
     loaded = list(services.lifecycle.loaded)
-    return {"status": "healthy", "models_loaded": len(loaded), "available_models": loaded}
+    return {
+        "status": "healthy",
+        "models_loaded": len(loaded),
+        "available_models": loaded,
+        "texts_under_way": services.admission.num_in_flight,
+        "tokens_waiting": services.admission.num_waiting_tokens,
+    }
 
 
 @router.get(
@@ -86,6 +92,7 @@ def _strategy(strategy: type[Strategy]) -> dict[str, Any]:
         "description": strategy.description,
         "color": strategy.color,
         "parameters": [_parameter(parameter) for parameter in strategy.parameters],
+        "presets": [asdict(preset) for preset in strategy.presets],
     }
 
 

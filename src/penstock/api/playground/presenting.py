@@ -18,11 +18,14 @@ from penstock.types import (
     PromptEmbedded,
     PromptScored,
     RequestFinished,
+    RequestQueued,
     RequestStarted,
     SequenceFinished,
     Timings,
     TokenLogprob,
     TokensAdded,
+    TreeGrown,
+    TreeNode,
 )
 
 LOWEST_LOGPROB = -9999.0  # stands for minus infinity, which JSON lacks
@@ -34,10 +37,13 @@ class Presenter:
     def __init__(self, asked: Asked, generation: Generation) -> None:
         self._asked = asked
         self._model: ServedModel = generation.model
-        self._rendered_prompt = generation.request.prompt
+        request = generation.request
+        is_plain = isinstance(request.prompt, str) and not request.prefix
+        self._rendered_prompt = request.prompt if is_plain else asked.prompt
         self._receipt = ReceiptMaker(generation.request, generation.model)
         self._started: RequestStarted | None = None
         self._finished: dict[int, SequenceFinished] = {}
+        self._tree: list[answers.TreeStepAnswer] = []
         self._end: RequestFinished | None = None
 
     def event(self, output: EngineOutput) -> dict[str, Any]:
@@ -47,15 +53,6 @@ class Presenter:
             case RequestStarted():
                 self._started = output
                 return self._start_event(output)
-            case PromptScored():
-                return {
-                    "event": "prompt",
-                    "logprobs": [_chosen(c).model_dump() for c in output.logprobs],
-                }
-            case PromptEmbedded():
-                return {"event": "embedding", "values": list(output.values)}
-            case TokensAdded():
-                return _token_event(output)
             case SequenceFinished():
                 self._finished[output.index] = output
                 return self._finish_event(output)
@@ -64,6 +61,10 @@ class Presenter:
                 if output.error is not None:
                     raise output.error
                 return {"event": "done", **self.answer().model_dump()}
+            case TreeGrown():
+                self._tree.append(_tree_step(output))
+                return {"event": "tree", **self._tree[-1].model_dump()}
+        return _event(output)
 
     def answer(self) -> answers.GenerateAnswer:
         """The whole answer, once the last output was seen."""
@@ -80,6 +81,7 @@ class Presenter:
             usage=_usage(self._end),
             timings=_timings(self._end),
             receipt=self.receipt.receipt,
+            beam_tree=self._tree or None,
         )
 
     @property
@@ -94,7 +96,9 @@ class Presenter:
 
     @property
     def _reports_tokens(self) -> bool:
-        return self._asked.fields.logprobs is not None or self._asked.fields.trace is not None
+        fields = self._asked.fields
+        asked_for = (fields.logprobs, fields.trace, fields.named_tokens)
+        return any(asked is not None for asked in asked_for)
 
     def _finish_event(self, output: SequenceFinished) -> dict[str, Any]:
         loop = self._loop(output)
@@ -140,6 +144,7 @@ class Presenter:
         return {
             "id": asked.request_id,
             "model": self._model.id,
+            **({} if asked.fields.adapter is None else {"adapter": asked.fields.adapter}),
             "continues_prompt": self._model.continues_prompt,
             "strategy": asked.strategy.id,
             "parameters": reported_parameters(asked, started.max_new_tokens),
@@ -153,6 +158,21 @@ class Presenter:
             return []
         whole = self._opening + sequences[0].text
         return list(apply_steps(self._asked.steps, whole, self._asked.prompt))
+
+
+def _event(output: RequestQueued | PromptScored | PromptEmbedded | TokensAdded) -> dict[str, Any]:
+    """The event of what only passes through."""
+    match output:
+        case RequestQueued(position=position, estimated_seconds=seconds):
+            estimated = None if seconds is None else round(seconds, 1)
+            return {"event": "waiting", "position": position, "estimated_seconds": estimated}
+        case PromptScored():
+            logprobs = [_chosen(c).model_dump() for c in output.logprobs]
+            return {"event": "prompt", "logprobs": logprobs}
+        case PromptEmbedded():
+            return {"event": "embedding", "values": list(output.values)}
+        case TokensAdded():
+            return _token_event(output)
 
 
 def _token_event(output: TokensAdded) -> dict[str, Any]:
@@ -172,6 +192,7 @@ def _chosen(logprob: ChosenLogprob) -> answers.ChosenTokenAnswer:
         **token_answer(logprob.chosen).model_dump(),
         top=_tokens(logprob.top),
         stages=stages(logprob) or None,
+        named=_tokens(logprob.named) or None,
     )
 
 
@@ -197,6 +218,29 @@ def token_answer(token: TokenLogprob) -> answers.TokenAnswer:
     """A token with its log-probability, as the wire has it."""
     logprob = max(token.logprob, LOWEST_LOGPROB)
     return answers.TokenAnswer(token=token.token, token_id=token.token_id, logprob=logprob)
+
+
+def _tree_step(grown: TreeGrown) -> answers.TreeStepAnswer:
+    return answers.TreeStepAnswer(
+        step=grown.step,
+        expand=[_node(node) for node in grown.expanded],
+        prune=list(grown.pruned),
+        finish=[_node(node) for node in grown.finished],
+        returned=list(grown.returned),
+    )
+
+
+def _node(node: TreeNode) -> answers.TreeNodeAnswer:
+    reason = node.finish_reason
+    return answers.TreeNodeAnswer(
+        node=node.node,
+        parent=node.parent,
+        token=node.token,
+        token_id=node.token_id,
+        score=max(node.score, LOWEST_LOGPROB),
+        group=node.group,
+        finish_reason=None if reason is None else reason.value,
+    )
 
 
 def _step(step: AppliedStep) -> answers.StepAnswer:

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from penstock.api.playground.wire_types import WIRE_TYPES, KeepAlive, Name, StopStrings, Text
+from penstock.api.playground.wire_types import (
+    WIRE_TYPES,
+    KeepAlive,
+    Name,
+    NamedToken,
+    StopStrings,
+    Text,
+)
 from penstock.decoding.parameters import Parameter, request
 from penstock.decoding.strategies import PARAMETERS
-from penstock.types import LONGEST, MAX_SEED, NEUTRAL
+from penstock.types import LONGEST, MAX_SEED, MAX_TIME, MIN_TIME, NEUTRAL
 
 MAX_EXAMPLES = 64
 MAX_STEPS = 16
+MAX_CODE_LENGTH = 1000
 MAX_COLUMNS = 8
 MAX_RUNS = 64
 MAX_SEEDS = 32
@@ -24,6 +32,22 @@ KEEP_ALIVE = Field(
     description="How long the model stays loaded without a request: seconds, `10m`, `2h`, 0 to "
     "unload it after this, -1 for ever. Holds until another is sent. Models that are loaded at "
     "start always stay.",
+)
+
+MAX_TIME_FIELD = Field(
+    None,
+    ge=MIN_TIME,
+    le=MAX_TIME,
+    description="Seconds the text may take, waiting included; then it ends as it stands.",
+)
+
+
+MAX_NAMED = 100
+NamedTokens = Annotated[list[NamedToken], Field(min_length=1, max_length=MAX_NAMED)]
+NAMED_TOKENS = Field(
+    None,
+    description="Report these tokens' log-probabilities too, at every place: token ids, or texts "
+    "that are one token each.",
 )
 
 
@@ -75,6 +99,9 @@ class GenerationFields(DecodingFields):
     """Everything that can be asked of a generation, but the prompt."""
 
     model: Name | None = Field(None, description="An id from `GET /models`; else the default.")
+    adapter: Name | None = Field(
+        None, description="A name from `GET /adapters`, on top of the model."
+    )
     strategy: Name | None = Field(None, description="An id from `GET /strategies`.")
     max_length: int | None = Field(
         None, ge=1, le=1_000_000, description="Total tokens at most, prompt included."
@@ -82,7 +109,10 @@ class GenerationFields(DecodingFields):
     max_new_tokens: int | None = _from_catalog(request.MAX_NEW_TOKENS)
     min_new_tokens: int | None = _from_catalog(request.MIN_NEW_TOKENS)
     num_return_sequences: int | None = _from_catalog(request.NUM_RETURN_SEQUENCES)
-    system_prompt: Text | None = Field(None, description="Put before everything else.")
+    control_code: Text | None = _from_catalog(
+        request.CONTROL_CODE, min_length=1, max_length=MAX_CODE_LENGTH
+    )
+    system_prompt: Text | None = Field(None, description="Put before the prompt and the examples.")
     examples: list[Example] | None = Field(
         None, max_length=MAX_EXAMPLES, description="Worked examples, put before the prompt."
     )
@@ -98,12 +128,17 @@ class GenerationFields(DecodingFields):
         None, ge=0, le=20, description="How many alternatives to report beside each token."
     )
     keep_alive: KeepAlive | None = KEEP_ALIVE
+    max_time: float | None = MAX_TIME_FIELD
     trace: int | None = Field(
         None,
         ge=0,
         le=20,
         description="Report for each token what every step of the chain kept, with so many "
         "candidates of each.",
+    )
+    named_tokens: NamedTokens | None = NAMED_TOKENS
+    beam_tree: bool | None = Field(
+        None, description="Tell how the beams grow, step by step. For strategies with beams."
     )
 
 

@@ -39,6 +39,14 @@ def _check_word(value: Any) -> Any:
     return value
 
 
+def _check_token(value: Any) -> Any:
+    if type(value) is int and 0 <= value < 2**31:
+        return value
+    if isinstance(value, str) and 1 <= len(value) <= MAX_WORD_LENGTH:
+        return check_text(value)
+    raise PydanticCustomError("token", "Use a token id or the text of one token")
+
+
 def _check_alternatives(value: Any) -> Any:
     if not isinstance(value, list) or _are_ids(value):
         return _check_word(value)
@@ -50,6 +58,12 @@ def _check_word_bias(value: Any) -> Any:
     if not is_pair or isinstance(value[1], bool) or not isinstance(value[1], int | float):
         raise PydanticCustomError("word_bias", "Use a pair of a word and a number")
     return [_check_word(value[0]), float(value[1])]
+
+
+def _check_layers(value: Any) -> Any:
+    if value in ("low", "high") or (isinstance(value, list) and value and _are_ids(value)):
+        return value
+    raise PydanticCustomError("layers", 'Use "low", "high" or a list of numbers from 0')
 
 
 def _check_start_and_factor(value: list[Any]) -> list[Any]:
@@ -115,6 +129,11 @@ WORD_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}]
 }
 Word = Annotated[Any, AfterValidator(_check_word), WithJsonSchema(WORD_SCHEMA)]
+NamedToken = Annotated[
+    Any,
+    AfterValidator(_check_token),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+]
 Alternatives = Annotated[
     Any,
     AfterValidator(_check_alternatives),
@@ -124,6 +143,13 @@ WordBias = Annotated[
     Any,
     AfterValidator(_check_word_bias),
     WithJsonSchema({"type": "array", "prefixItems": [WORD_SCHEMA, {"type": "number"}]}),
+]
+Layers = Annotated[
+    Any,
+    AfterValidator(_check_layers),
+    WithJsonSchema(
+        {"anyOf": [{"enum": ["low", "high"]}, {"type": "array", "items": {"type": "integer"}}]}
+    ),
 ]
 StartAndFactor = Annotated[
     list[int | float],
@@ -148,6 +174,7 @@ WIRE_TYPES: Mapping[Kind, Any] = {
     "alternatives": list[Alternatives],
     "token_biases": dict[TokenIdName, float],
     "word_biases": list[WordBias],
+    "layers": Layers,
     "start_and_factor": StartAndFactor,
     "text": Text,
     "texts": list[Text],

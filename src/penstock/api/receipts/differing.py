@@ -19,9 +19,15 @@ class DifferenceAnswer(Answer):
 
 
 def differences(decided: Decided, now: Circumstances) -> list[DifferenceAnswer]:
-    """All circumstances that have changed since, by name."""
-    then = dict(_flat(decided.model_dump(include=set(Circumstances.model_fields))))
-    present = dict(_flat(now.model_dump()))
+    """All circumstances that have changed since, by name.
+
+    Of the adapter more is known once there is a text: then `now` is all that decided it.
+    """
+    names = set(Circumstances.model_fields)
+    if isinstance(now, Decided):
+        names.add("adapter_digest")
+    then = dict(_flat(decided.model_dump(include=names)))
+    present = dict(_flat(now.model_dump(include=names)))
     return [
         DifferenceAnswer(name=name, then=then.get(name, ""), now=present.get(name, ""))
         for name in sorted(then.keys() | present.keys())

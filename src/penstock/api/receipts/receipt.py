@@ -46,6 +46,7 @@ class Decided(Circumstances):
     """Everything that decided a text, as the engine was told it."""
 
     prompt: Text | list[TokenId] = Field(description="What the model saw.")
+    prefix: list[TokenId] = Field([], description="What every text has behind it, as a branch.")
     strategy: Name
     params: dict[Name, Any] = Field({}, description="The decoding parameters that do something.")
     num_sequences: int
@@ -53,6 +54,8 @@ class Decided(Circumstances):
     min_new_tokens: int = 0
     stop: list[StopString] = Field([])
     seed: int
+    adapter: Name | None = Field(None, description="The adapter it was written with.")
+    adapter_digest: Text = Field("", description="SHA-256 of the adapter's files.")
 
 
 class Receipt(Strict):
@@ -80,6 +83,12 @@ class ReceiptMaker:
                 self._started = output
             case SequenceFinished():
                 self._token_ids[output.index] = list(output.token_ids)
+
+    @property
+    def name(self) -> str:
+        """The receipt's name, known as soon as the request is taken up."""
+        assert self._started is not None
+        return name_of(_decided(self._request, self._started, self._model))
 
     @property
     def receipt(self) -> Receipt:
@@ -124,6 +133,7 @@ def request_of(decided: Decided, request_id: str) -> GenerationRequest:
         request_id=request_id,
         prompt=prompt if isinstance(prompt, str) else tuple(prompt),
         model=decided.model,
+        prefix=tuple(decided.prefix),
         strategy=decided.strategy,
         params=_params(decided.params),
         max_new_tokens=decided.max_new_tokens,
@@ -131,6 +141,8 @@ def request_of(decided: Decided, request_id: str) -> GenerationRequest:
         num_sequences=decided.num_sequences,
         stop=tuple(decided.stop),
         seed=decided.seed,
+        adapter=decided.adapter,
+        adapter_digest=decided.adapter_digest or None,
     )
 
 
@@ -138,6 +150,7 @@ def _decided(request: GenerationRequest, started: RequestStarted, model: ServedM
     return Decided(
         **circumstances(model).model_dump(),
         prompt=request.prompt if isinstance(request.prompt, str) else list(request.prompt),
+        prefix=list(request.prefix),
         strategy=request.strategy,
         params=_params_that_do_something(request.params),
         num_sequences=started.num_sequences,
@@ -145,6 +158,8 @@ def _decided(request: GenerationRequest, started: RequestStarted, model: ServedM
         min_new_tokens=request.min_new_tokens,
         stop=list(request.stop),
         seed=started.seed,
+        adapter=request.adapter,
+        adapter_digest=started.adapter_digest or "",
     )
 
 
@@ -162,7 +177,7 @@ def _params(values: dict[str, Any]) -> DecodingParams:
         raise InvalidParameter(
             f"The receipt has the parameter {unknown[0]!r}, which this version does not know.",
             "Replay it with the version that wrote it.",
-            param=f"receipt.decided.params.{unknown[0]}",
+            param=f"document.decided.params.{unknown[0]}",
         )
     try:
         return _adapter().validate_json(json.dumps(values), strict=True)
@@ -171,7 +186,7 @@ def _params(values: dict[str, Any]) -> DecodingParams:
         raise InvalidParameter(
             f"The receipt's {name} is of the wrong type.",
             "Send the receipt as it was given.",
-            param=f"receipt.decided.params.{name}",
+            param=f"document.decided.params.{name}",
         ) from error
 
 

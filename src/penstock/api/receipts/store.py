@@ -38,7 +38,7 @@ class ReceiptStore:
             raise ReceiptNotFound(
                 f"There is no receipt {name[:LONGEST_SHOWN]!r} here.",
                 f"The latest {self._max_receipts} are kept until the server stops; send the "
-                "receipt itself, as GET /receipts gave it, for an older one.",
+                "receipt itself as `document`, as GET /receipts gave it, for an older one.",
                 param="receipt",
             )
         return Receipt.model_validate_json(text)

@@ -22,6 +22,7 @@ Kind = Literal[
     "alternatives",  # each a word or a list of words of which one will do
     "token_biases",  # an object: token id to number
     "word_biases",  # a list of pairs: word and number
+    "layers",  # "low", "high" or a list of numbers
     "start_and_factor",  # a pair: number of tokens, factor
     "text",
     "texts",

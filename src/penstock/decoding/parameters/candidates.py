@@ -12,6 +12,16 @@ NUM_CANDIDATES = decoding(
     step=1,
     group="main",
 )
+DOLA_LAYERS = decoding(
+    "dola_layers",
+    label="Early layers",
+    description="With which early layers the last is contrasted; of several, with the one that "
+    "differs most at this token.",
+    effect='"high" is best for short facts, "low" for longer reasoning; or name them, from 0: '
+    "[2, 4].",
+    default="high",
+    group="main",
+)
 PENALTY_ALPHA = decoding(
     "penalty_alpha",
     label="Degeneration penalty",

@@ -6,12 +6,14 @@ from penstock.decoding.parameters.filters import FILTERS
 from penstock.decoding.parameters.form import FORM
 from penstock.decoding.parameters.penalties import PENALTIES
 from penstock.decoding.parameters.request import (
+    CONTROL_CODE,
     MAX_NEW_TOKENS,
     MIN_NEW_TOKENS,
     NUM_RETURN_SEQUENCES,
     SEED,
     STOP,
 )
+from penstock.decoding.parameters.watermark import WATERMARK
 from penstock.decoding.parameters.words import WORDS
 
 PROCESSOR_ORDER = decoding(
@@ -30,6 +32,8 @@ EVERYWHERE = (
     *FORM,
     *WORDS,
     *ENDINGS,
+    *WATERMARK,
+    CONTROL_CODE,
     PROCESSOR_ORDER,
 )
 DRAWN = (*FILTERS, NUM_RETURN_SEQUENCES, SEED)

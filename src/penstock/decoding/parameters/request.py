@@ -56,6 +56,15 @@ STOP = Parameter(
     effect="Add one to end at a blank line, a name or a sign.",
     group="more",
 )
+CONTROL_CODE = Parameter(
+    name="control_code",
+    label="Control code",
+    kind="text",
+    description="Put before the prompt, with a space between; not shown in the text. Models that "
+    "were trained with such codes write in the style, or do the task, that a code stands for.",
+    effect='For T5 a task, "summarize:"; for CTRL a genre, "Horror"; for others just a first word.',
+    section="Prompt",
+)
 SEED = Parameter(
     name="seed",
     label="Seed",

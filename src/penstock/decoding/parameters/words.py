@@ -26,6 +26,25 @@ SEQUENCE_BIAS = decoding(
     effect='Above 0 makes a word likelier, below 0 less likely: [[" dragon", 4]].',
     section="Words",
 )
+TOPIC_WORDS = decoding(
+    "topic_words",
+    label="Topic words",
+    description="Makes each of these words likelier until it has been written, and so leads the "
+    "text to their topic.",
+    effect="Ten to fifty words of one subject lead best; none of them has to come.",
+    section="Words",
+)
+TOPIC_STRENGTH = decoding(
+    "topic_strength",
+    label="Topic strength",
+    description="By this much the score of a topic word is raised; with 3 it becomes about 20 "
+    "times as likely as it was, compared to other words. Of a word of several tokens the first "
+    "are raised by less.",
+    effect="Higher comes to the topic sooner and less naturally; below 0 the text avoids it.",
+    offered=(-5, 8),
+    step=0.5,
+    section="Words",
+)
 SUPPRESS_TOKENS = decoding(
     "suppress_tokens",
     label="Forbidden tokens",
@@ -41,4 +60,12 @@ BEGIN_SUPPRESS_TOKENS = decoding(
     section="Words",
 )
 
-WORDS = (BAD_WORDS, SEQUENCE_BIAS, LOGIT_BIAS, SUPPRESS_TOKENS, BEGIN_SUPPRESS_TOKENS)
+WORDS = (
+    BAD_WORDS,
+    TOPIC_WORDS,
+    TOPIC_STRENGTH,
+    SEQUENCE_BIAS,
+    LOGIT_BIAS,
+    SUPPRESS_TOKENS,
+    BEGIN_SUPPRESS_TOKENS,
+)

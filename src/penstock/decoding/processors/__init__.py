@@ -18,6 +18,7 @@ from penstock.decoding.processors.biases import (
     SuppressTokens,
 )
 from penstock.decoding.processors.constraint import Constraint, stay_within
+from penstock.decoding.processors.contrasted_layers import ContrastedLayers
 from penstock.decoding.processors.dry import Dry
 from penstock.decoding.processors.endings import (
     ExponentialDecayLengthPenalty,
@@ -43,6 +44,7 @@ from penstock.decoding.processors.penalties import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from penstock.decoding.processors.topic_words import TopicWords
 from penstock.decoding.processors.truncation import (
     EpsilonCutoff,
     EtaCutoff,
@@ -52,6 +54,7 @@ from penstock.decoding.processors.truncation import (
     TopNSigma,
     TypicalP,
 )
+from penstock.decoding.processors.watermark import Watermark
 from penstock.decoding.processors.xtc import ExcludeTopChoices
 from penstock.errors import InvalidParameter
 from penstock.types import NEUTRAL, DecodingParams
@@ -59,6 +62,8 @@ from penstock.types import NEUTRAL, DecodingParams
 CONSTRAINT = Constraint()
 PENALTIES: tuple[LogitsProcessor, ...] = (  # for every strategy
     CONSTRAINT,
+    ContrastedLayers(),
+    TopicWords(),
     SequenceBias(),
     LogitBias(),
     EncoderRepetitionPenalty(),
@@ -77,6 +82,8 @@ PENALTIES: tuple[LogitsProcessor, ...] = (  # for every strategy
     SuppressTokens(),
     BeginSuppressTokens(),
 )
+WATERMARK = Watermark()
+UNDRAWN = (*PENALTIES, WATERMARK)  # the chain of what is not drawn
 TEMPERATURE, TOP_K, TOP_P = Temperature(), TopK(), TopP()
 QUICK = (TEMPERATURE, TOP_K, TOP_P)  # the sampler knows a quicker way for these, in this order
 FILTERS: tuple[LogitsProcessor, ...] = (  # only for what is drawn
@@ -94,6 +101,7 @@ FILTERS: tuple[LogitsProcessor, ...] = (  # only for what is drawn
     TailFree(),
     ExcludeTopChoices(),
     Mirostat(),
+    WATERMARK,
 )
 CHAIN = PENALTIES + FILTERS
 BY_NAME = {processor.name: processor for processor in CHAIN}

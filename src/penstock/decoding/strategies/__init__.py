@@ -8,7 +8,9 @@ from penstock.decoding.strategies.beam_search import BeamSearch
 from penstock.decoding.strategies.best_of_n import BestOfN
 from penstock.decoding.strategies.constrained_beam_search import ConstrainedBeamSearch
 from penstock.decoding.strategies.contrastive_search import ContrastiveSearch
+from penstock.decoding.strategies.controlled import Controlled
 from penstock.decoding.strategies.diverse_beam_search import DiverseBeamSearch
+from penstock.decoding.strategies.dola import Dola
 from penstock.decoding.strategies.greedy import Greedy
 from penstock.decoding.strategies.interface import Strategy
 from penstock.decoding.strategies.prompt_lookup import PromptLookup
@@ -28,6 +30,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
         BestOfN,
         PromptLookup,
         ContrastiveSearch,
+        Dola,
+        Controlled,
     )
 }
 DEFAULT_STRATEGY = Sampling.id

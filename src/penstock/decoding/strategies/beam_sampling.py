@@ -7,6 +7,7 @@ from penstock.decoding.parameters import Parameter, main, with_own
 from penstock.decoding.parameters.beams import EARLY_STOPPING, LENGTH_PENALTY, NUM_BEAMS
 from penstock.decoding.parameters.filters import TEMPERATURE
 from penstock.decoding.parameters.groups import DRAWN, EVERYWHERE
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.beam_group import Beam, Candidate
 from penstock.decoding.strategies.beam_search import BeamSearch
 from penstock.decoding.strategies.interface import DrawDistinct, Need, StepResult
@@ -35,6 +36,20 @@ class BeamSampling(BeamSearch):
         main(NUM_BEAMS, default=4),
         LENGTH_PENALTY,
         EARLY_STOPPING,
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "steady",
+            "Steady",
+            "For likely texts that differ a little each time.",
+            {"temperature": 0.6},
+        ),
+        Preset(
+            "bold",
+            "Bold",
+            "For texts that are likely as a whole and still take unlikely turns.",
+            {"num_beams": 6, "temperature": 1.4, "top_k": 50},
+        ),
     )
 
     def need(self, sequence_id: int) -> Need:

@@ -4,12 +4,14 @@ The choices are those of `BeamGroup`; see `tests/decoding/test_same_as_transform
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from penstock.decoding.parameters import Parameter
 from penstock.decoding.parameters.beams import EARLY_STOPPING, LENGTH_PENALTY, NUM_BEAMS
 from penstock.decoding.parameters.groups import EVERYWHERE
 from penstock.decoding.parameters.request import NUM_RETURN_SEQUENCES
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.beam_group import (
     Beam,
     BeamGroup,
@@ -17,6 +19,7 @@ from penstock.decoding.strategies.beam_group import (
     Carriers,
     num_agreed,
 )
+from penstock.decoding.strategies.beam_tree import BeamTree
 from penstock.decoding.strategies.interface import (
     Action,
     Agree,
@@ -24,6 +27,7 @@ from penstock.decoding.strategies.interface import (
     Need,
     StepResult,
     StrategyInput,
+    Tell,
     Top,
 )
 from penstock.types import DecodingParams
@@ -49,11 +53,31 @@ class BeamSearch:
         NUM_RETURN_SEQUENCES,
         *EVERYWHERE,
     )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "translation",
+            "Translation",
+            "For translations: four beams, as most systems use, and a slight liking for length.",
+            {"num_beams": 4, "length_penalty": 1.2, "early_stopping": True},
+        ),
+        Preset(
+            "summary",
+            "Summary",
+            "For summaries: rather long than too short, and nothing said twice.",
+            {
+                "num_beams": 4,
+                "length_penalty": 2.0,
+                "early_stopping": True,
+                "no_repeat_ngram_size": 3,
+            },
+        ),
+    )
 
     def __init__(self, given: StrategyInput) -> None:
         self._given = given
         self._groups = self._make_groups()
         self._carriers = Carriers()
+        self._tree = BeamTree() if given.tells_tree else None
         self._num_agreed = 0
 
     @classmethod
@@ -70,13 +94,14 @@ class BeamSearch:
     def decide(self, results: Sequence[StepResult]) -> list[Action]:
         by_id = {result.sequence_id: result for result in results}
         alive = [self._choose(group, by_id) for group in self._groups]
+        told = [] if self._tree is None else [self._tree.grow(self._groups, alive)]
         everybody = [candidate for candidates in alive for candidate in candidates]
         beams, actions = self._carriers.carry(everybody)
         if not beams:
-            return self._finish()
+            return self._finish(told)
         for group, candidates in zip(self._groups, alive, strict=True):
             group.beams, beams = beams[: len(candidates)], beams[len(candidates) :]
-        return actions + self._agree()
+        return [*actions, *told, *self._agree()]
 
     def _make_groups(self) -> list[BeamGroup]:
         return [BeamGroup(self._given.params.num_beams, self._given)]
@@ -101,13 +126,17 @@ class BeamSearch:
         new, self._num_agreed = texts[0][self._num_agreed : end], end
         return [Agree(i, new) for i in range(self._given.num_sequences)] if new else []
 
-    def _finish(self) -> list[Action]:
+    def _finish(self, told: Sequence[Tell]) -> list[Action]:
         """The best texts of all groups; again from the first where there are too few."""
         complete = [hypothesis for group in self._groups for hypothesis in group.hypotheses]
         best = sorted(complete, key=lambda h: h.rank)
         best = [h for h in best if len(h.missing_words) == len(best[0].missing_words)]
         indices = range(self._given.num_sequences)
         texts = [best[index % len(best)] for index in indices]
-        return [
+        finishes = [
             Finish(i, h.token_ids, h.reason, h.score, h.missing_words) for i, h in enumerate(texts)
         ]
+        if self._tree is None:
+            return [*finishes]
+        returned = self._tree.numbers(finish.token_ids for finish in finishes)
+        return [*(replace(tell, returned=returned) for tell in told), *finishes]

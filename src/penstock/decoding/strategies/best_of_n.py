@@ -8,6 +8,7 @@ from penstock.decoding.parameters import Parameter, main, with_own
 from penstock.decoding.parameters.candidates import NUM_CANDIDATES
 from penstock.decoding.parameters.filters import TEMPERATURE, TOP_P
 from penstock.decoding.parameters.groups import DRAWN, EVERYWHERE
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.beam_group import num_agreed
 from penstock.decoding.strategies.interface import (
     Action,
@@ -52,6 +53,20 @@ class BestOfN:
     color: ClassVar[str] = "#56B4E9"
     parameters: ClassVar[tuple[Parameter, ...]] = with_own(
         (*DRAWN, *EVERYWHERE), NUM_CANDIDATES, TEMPERATURE, main(TOP_P, default=0.95)
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "quick",
+            "Quick",
+            "For everyday use: the better of two.",
+            {"num_candidates": 2},
+        ),
+        Preset(
+            "thorough",
+            "Thorough",
+            "For the one text that matters: ten lively attempts, of which the most coherent stays.",
+            {"num_candidates": 10, "temperature": 1.0},
+        ),
     )
 
     def __init__(self, given: StrategyInput) -> None:

@@ -13,6 +13,7 @@ from penstock.decoding.parameters.beams import (
 )
 from penstock.decoding.parameters.groups import EVERYWHERE
 from penstock.decoding.parameters.request import NUM_RETURN_SEQUENCES
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.beam_group import (
     Beam,
     BeamGroup,
@@ -21,7 +22,7 @@ from penstock.decoding.strategies.beam_group import (
     TokenIds,
 )
 from penstock.decoding.strategies.beam_search import BeamSearch
-from penstock.decoding.strategies.forced_words import ForcedWords
+from penstock.decoding.strategies.forced_words import ForcedWords, Standing
 from penstock.decoding.strategies.interface import Need, StepResult, StrategyInput, Top
 from penstock.types import FinishReason, token_ids_of
 
@@ -38,21 +39,24 @@ class ConstrainedGroup(BeamGroup):
     def __init__(self, size: int, given: StrategyInput, words: ForcedWords) -> None:
         super().__init__(size, given)
         self._words = words
-        self._missing: Mapping[TokenIds, tuple[int, ...]] = {(): words.missing(())}  # by live text
+        self._standings: Mapping[TokenIds, Standing] = {(): words.start}  # of the live texts
+        self._steps: Mapping[TokenIds, Mapping[int, Standing]] = {(): words.steps(words.start)}
 
     def next_tokens(self, beam: Beam) -> tuple[int, ...]:
         """The tokens that bring a live beam on with its words."""
-        return self._words.next_tokens(self._missing[beam.token_ids], beam.token_ids)
+        return self._words.next_tokens(self._standings[beam.token_ids])
 
     def choose(self, extensions: Iterable[Candidate]) -> list[Candidate]:
         alive = super().choose(extensions)
-        self._missing = {c.token_ids: self._missing_after(c) for c in alive}
+        self._standings = {c.token_ids: self._standing(c) for c in alive}
+        self._steps = {text: self._words.steps(s) for text, s in self._standings.items()}
         return alive
 
     def _select(self, extensions: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
         banks: dict[int, list[Candidate]] = {}
         for candidate in sorted(self._judge(list(extensions)), key=lambda c: -c.score):
-            banks.setdefault(self._progress(candidate), []).append(candidate)
+            progress = self._words.progress(self._standing(candidate))
+            banks.setdefault(progress, []).append(candidate)
         furthest_first = [banks[progress] for progress in sorted(banks, reverse=True)]
         complete = [c for bank in furthest_first for c in bank[: self._size] if _is_ended(c)]
         going_on = list(_in_turns([c for c in bank if not _is_ended(c)] for bank in furthest_first))
@@ -61,24 +65,17 @@ class ConstrainedGroup(BeamGroup):
 
     def _hypothesis(self, candidate: Candidate, reason: FinishReason) -> Hypothesis:
         plain = super()._hypothesis(candidate, reason)
-        missing = self._missing_after(candidate)
+        missing = self._standing(candidate).missing
         return Hypothesis(plain.token_ids, plain.score, reason, missing)
 
-    def _progress(self, candidate: Candidate) -> int:
-        return self._words.progress(self._missing_after(candidate), self._shown(candidate))
-
-    def _missing_after(self, candidate: Candidate) -> tuple[int, ...]:
-        if _is_ended(candidate):
-            return self._words.missing(self._shown(candidate))
-        return self._words.still_missing(
-            self._missing[candidate.parent.token_ids], candidate.token_ids
-        )
-
-    def _shown(self, candidate: Candidate) -> TokenIds:
-        """What remains of a candidate where it ends: a stop string may cut a word off."""
+    def _standing(self, candidate: Candidate) -> Standing:
+        """Where a candidate stands; of one that ends, without what a stop string cuts off."""
+        before = candidate.parent.token_ids
         if not _is_ended(candidate):
-            return candidate.token_ids
-        return candidate.token_ids[: self._given.stop.num_shown(candidate.token_ids)]
+            lost = Standing(self._standings[before].missing)
+            return self._steps[before].get(candidate.token_id, lost)
+        shown = candidate.token_ids[: self._given.stop.num_shown(candidate.token_ids)]
+        return self._standings[before] if shown == before else self._words.follow(shown)
 
 
 class ConstrainedBeamSearch(BeamSearch):
@@ -109,6 +106,20 @@ class ConstrainedBeamSearch(BeamSearch):
         LENGTH_PENALTY,
         EARLY_STOPPING,
         NUM_RETURN_SEQUENCES,
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "title",
+            "Title",
+            "For titles and slogans with a given word: short, and searched for thoroughly.",
+            {"num_beams": 8, "length_penalty": 0.5, "max_new_tokens": 16},
+        ),
+        Preset(
+            "many_words",
+            "Many words",
+            "For several words in one text: more beams to share out, and nothing said twice.",
+            {"num_beams": 10, "no_repeat_ngram_size": 3},
+        ),
     )
 
     _group: ConstrainedGroup

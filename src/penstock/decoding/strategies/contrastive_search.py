@@ -9,6 +9,7 @@ from penstock.decoding.parameters import Parameter, main, with_own
 from penstock.decoding.parameters.candidates import PENALTY_ALPHA
 from penstock.decoding.parameters.filters import TOP_K
 from penstock.decoding.parameters.groups import EVERYWHERE
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.interface import (
     Action,
     Agree,
@@ -64,6 +65,20 @@ class ContrastiveSearch:
             offered_maximum=MAX_PROBES,
             description="How many of the likeliest tokens are tried.",
             effect="Higher has more to choose from and costs that many times the work.",
+        ),
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "gentle",
+            "Gentle",
+            "For texts close to the prompt: likely words count for more than new ones.",
+            {"penalty_alpha": 0.4},
+        ),
+        Preset(
+            "wide",
+            "Wide",
+            "For long texts: more words are tried at each step.",
+            {"top_k": 8},
         ),
     )
 

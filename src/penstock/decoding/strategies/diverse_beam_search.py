@@ -14,6 +14,7 @@ from penstock.decoding.parameters.beams import (
 )
 from penstock.decoding.parameters.groups import EVERYWHERE
 from penstock.decoding.parameters.request import NUM_RETURN_SEQUENCES
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.beam_group import Beam, BeamGroup, Candidate
 from penstock.decoding.strategies.beam_search import BeamSearch
 from penstock.decoding.strategies.interface import Need, StepResult, StrategyInput, Top
@@ -45,6 +46,20 @@ class DiverseBeamSearch(BeamSearch):
         LENGTH_PENALTY,
         EARLY_STOPPING,
         NUM_RETURN_SEQUENCES,
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "every_way",
+            "Every way",
+            "For choosing: six texts, each from a group of its own.",
+            {"num_beam_groups": 6, "diversity_penalty": 1.5, "num_return_sequences": 6},
+        ),
+        Preset(
+            "second_opinion",
+            "Second opinion",
+            "For comparing: the best text, and the best that begins differently.",
+            {"num_beams": 4, "num_beam_groups": 2, "num_return_sequences": 2},
+        ),
     )
 
     def __init__(self, given: StrategyInput) -> None:

@@ -1,53 +1,67 @@
 """How far a text has come with the words that it must contain. Knows token ids only."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 TokenIds = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ForcedWords:
-    """Words, each with its alternatives: a text has a word that contains one of them, unbroken.
+class Standing:
+    """What a text still lacks, and which ways to have it its end has begun."""
 
-    A word is named by its place. What is still missing never grows as a text does.
+    missing: TokenIds  # places of words
+    begun: tuple[tuple[int, int], ...] = ()  # a way's place, and how many of its tokens are there
+
+
+class ForcedWords:
+    """Words, each with several ways to have it: a text has a word if one stands in it, unbroken.
+
+    A way is an entry of `words[i]`, and all ways together are bounded where a request is prepared,
+    so that following a text costs no more with every token than they have tokens.
     """
 
-    words: tuple[tuple[TokenIds, ...], ...]
+    def __init__(self, words: tuple[tuple[TokenIds, ...], ...]) -> None:
+        self._ways = [(place, way) for place, ways in enumerate(words) for way in ways]
+        self._longest = max((len(way) for _, way in self._ways), default=0)
+        self._num_words = len(words)
+        self.start = Standing(tuple(range(len(words))))
 
-    def missing(self, text: TokenIds) -> TokenIds:
-        """The words that a whole text does not have."""
-        missing = tuple(range(len(self.words)))
-        for end in range(1, len(text) + 1):
-            missing = self.still_missing(missing, text[:end])
-        return missing
+    def follow(self, text: TokenIds) -> Standing:
+        """Where a whole text stands."""
+        standing = self.start
+        for token_id in text:
+            standing = self.steps(standing).get(token_id, Standing(standing.missing))
+        return standing
 
-    def still_missing(self, missing: TokenIds, text: TokenIds) -> TokenIds:
-        """Those of the words missing before the last token of `text` that still are."""
-        return tuple(i for i in missing if not any(_ends(text, word) for word in self.words[i]))
+    def steps(self, standing: Standing) -> Mapping[int, Standing]:
+        """Where a text stands after each token that brings it on; others take what it has begun."""
+        reached: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for index, (place, way) in enumerate(self._ways):
+            if place in standing.missing:
+                reached[way[0]].append((index, 1))
+        for index, size in standing.begun:
+            reached[self._ways[index][1][size]].append((index, size + 1))
+        return {token_id: self._at(standing, begun) for token_id, begun in reached.items()}
 
-    def next_tokens(self, missing: TokenIds, text: TokenIds) -> TokenIds:
-        """What brings the text on: the next token of each word that it has begun, or any first."""
-        begun = [word[size] for word, size in self._matches(missing, text) if size]
-        first = [word[0] for i in missing for word in self.words[i]]
+    def next_tokens(self, standing: Standing) -> TokenIds:
+        """What brings a text on: the next token of each way it has begun, or any first."""
+        begun = [self._ways[index][1][size] for index, size in standing.begun]
+        first = [way[0] for place, way in self._ways if place in standing.missing]
         return tuple(dict.fromkeys(begun or first))
 
-    def progress(self, missing: TokenIds, text: TokenIds) -> int:
-        """More with every token that brings the text on, and with every word most of all.
+    def progress(self, standing: Standing) -> int:
+        """More with every token that brings a text on, and with every word most of all.
 
         Every word that is there counts as the longest, then what is begun of another, at best.
         """
-        longest = max((len(word) for words in self.words for word in words), default=0)
-        most_begun = max((size for _, size in self._matches(missing, text)), default=0)
-        return (len(self.words) - len(missing)) * longest + most_begun
+        num_there = self._num_words - len(standing.missing)
+        return num_there * self._longest + max((size for _, size in standing.begun), default=0)
 
-    def _matches(self, missing: TokenIds, text: TokenIds) -> Iterator[tuple[TokenIds, int]]:
-        """Every way to have a missing word, and how many of its first tokens end the text."""
-        for word in (word for i in missing for word in self.words[i]):
-            sizes = range(min(len(word) - 1, len(text)), 0, -1)
-            yield word, next((size for size in sizes if _ends(text, word[:size])), 0)
-
-
-def _ends(text: TokenIds, word: TokenIds) -> bool:
-    """Whether the text ends with the word."""
-    return text[-len(word) :] == word
+    def _at(self, before: Standing, reached: list[tuple[int, int]]) -> Standing:
+        """Where a text stands that has reached so much of some ways, one of them perhaps whole."""
+        found = {self._ways[i][0] for i, size in reached if size == len(self._ways[i][1])}
+        missing = tuple(place for place in before.missing if place not in found)
+        begun = tuple((i, size) for i, size in reached if self._ways[i][0] not in found)
+        return Standing(missing, begun)

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from penstock.decoding.parameters import Parameter
 from penstock.decoding.parameters.groups import EVERYWHERE
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.interface import (
     Action,
     Agree,
@@ -31,6 +32,20 @@ class Greedy:
     )
     color: ClassVar[str] = "#D55E00"
     parameters: ClassVar[tuple[Parameter, ...]] = EVERYWHERE
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "no_loops",
+            "Without loops",
+            "For longer texts: no three tokens in a row come twice.",
+            {"no_repeat_ngram_size": 3},
+        ),
+        Preset(
+            "fresh_words",
+            "Fresh words",
+            "For lists: a token that was written has to be much likelier to come again.",
+            {"repetition_penalty": 1.2},
+        ),
+    )
 
     def __init__(self, given: StrategyInput) -> None:
         self._stop = given.stop

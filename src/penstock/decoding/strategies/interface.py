@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from penstock.decoding.parameters import Parameter
-from penstock.types import DecodingParams, FinishReason
+from penstock.decoding.presets import Preset
+from penstock.types import DecodingParams, FinishReason, TreeNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,17 @@ class Agree:
     token_ids: tuple[int, ...]
 
 
-Action = Append | Guess | Fork | Drop | Agree | Finish
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """What this step did to the tree of candidates, for who watches it; changes nothing."""
+
+    expanded: tuple[TreeNode, ...]
+    pruned: tuple[int, ...]
+    finished: tuple[TreeNode, ...]
+    returned: tuple[int, ...] = ()
+
+
+Action = Append | Guess | Fork | Drop | Agree | Finish | Tell
 
 
 class StopRule(Protocol):
@@ -162,6 +173,7 @@ class StrategyInput:
     eos_token_ids: frozenset[int]
     stop: StopRule
     prompt_token_ids: tuple[int, ...] = ()
+    tells_tree: bool = False  # a strategy with beams tells how they grow
 
 
 class Strategy(Protocol):
@@ -177,6 +189,7 @@ class Strategy(Protocol):
     description: ClassVar[str]
     color: ClassVar[str]  # of Okabe and Ito's palette, the same wherever the strategy appears
     parameters: ClassVar[tuple[Parameter, ...]]
+    presets: ClassVar[tuple[Preset, ...]]
 
     def __init__(self, given: StrategyInput) -> None: ...
 

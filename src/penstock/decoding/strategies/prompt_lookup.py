@@ -11,6 +11,7 @@ from penstock.decoding.parameters.guessing import (
     MAX_MATCHING_NGRAM_SIZE,
     PROMPT_LOOKUP_NUM_TOKENS,
 )
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.interface import (
     Action,
     Guess,
@@ -43,6 +44,20 @@ class PromptLookup(Sampling):
         main(TOP_P, default=0.95),
         PROMPT_LOOKUP_NUM_TOKENS,
         MAX_MATCHING_NGRAM_SIZE,
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "correcting",
+            "Correcting",
+            "For corrections and rewriting: the likeliest text, with long guesses.",
+            {"temperature": 0.0, "prompt_lookup_num_tokens": 20},
+        ),
+        Preset(
+            "code",
+            "Code",
+            "For changing code: guesses only where much of the line agrees.",
+            {"temperature": 0.2, "prompt_lookup_num_tokens": 16, "max_matching_ngram_size": 6},
+        ),
     )
 
     def __init__(self, given: StrategyInput) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from penstock.decoding.parameters import Parameter, main, with_own
 from penstock.decoding.parameters.filters import TEMPERATURE, TOP_P
 from penstock.decoding.parameters.groups import DRAWN, EVERYWHERE
+from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.interface import (
     Action,
     Agree,
@@ -35,6 +36,32 @@ class Sampling:
     color: ClassVar[str] = "#0072B2"
     parameters: ClassVar[tuple[Parameter, ...]] = with_own(
         (*DRAWN, *EVERYWHERE), TEMPERATURE, main(TOP_P, default=0.95)
+    )
+    presets: ClassVar[tuple[Preset, ...]] = (
+        Preset(
+            "careful",
+            "Careful",
+            "For explanations and answers: few surprises.",
+            {"temperature": 0.6, "top_p": 0.9},
+        ),
+        Preset(
+            "lively",
+            "Lively",
+            "For ideas: rarer words get a chance, and nonsense still does not.",
+            {"temperature": 1.2, "top_p": 1.0, "min_p": 0.08},
+        ),
+        Preset(
+            "storyteller",
+            "Storyteller",
+            "For long stories: the obvious word is often passed over, and phrases do not return.",
+            {
+                "temperature": 1.0,
+                "top_p": 1.0,
+                "min_p": 0.02,
+                "xtc_probability": 0.5,
+                "dry_multiplier": 0.8,
+            },
+        ),
     )
 
     def __init__(self, given: StrategyInput) -> None:

@@ -1,6 +1,6 @@
 """GPT-2 (Radford et al. 2019), as transformers' `GPT2LMHeadModel` computes it. Also DistilGPT-2."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from penstock.errors import UnsupportedModel
+from penstock.model.families.states import last, pick
 from penstock.model.families.weights import Norm, Weights
 from penstock.model.folder import read_size
 from penstock.model.kv_cache import CacheShape, KVCache
@@ -54,8 +55,8 @@ class GPT2:
             _layer(weights, f"h.{i}", width, inner) for i in range(read_size(config, "n_layer"))
         ]
         self._final_norm = weights.norm("ln_f", width)
-        is_tied = bool(config.get("tie_word_embeddings", True))
-        self._head = weights.head(self._token_embedding, is_tied=is_tied)
+        self.is_tied = bool(config.get("tie_word_embeddings", True))
+        self._head = weights.head(self._token_embedding, is_tied=self.is_tied)
         self.hidden_size = width
         weights.refuse_leftovers(".attn.bias", ".attn.masked_bias", "lm_head.weight")
         self.num_parameters = weights.num_parameters
@@ -73,21 +74,25 @@ class GPT2:
         return cls(config, Weights(weights, ops, store, prefix="transformer."), ops)
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        x = self._run_layers(batch, cache)[batch.output_rows]
+        x = last(self._run_layers(batch, cache))[batch.output_rows]
         return self.head(self._norm(x, self._final_norm))
 
-    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        return self._norm(self._run_layers(batch, cache), self._final_norm)
+    def hidden(
+        self, batch: ForwardBatch, cache: KVCache, layers: Collection[int] = ()
+    ) -> list[Tensor]:
+        *early, x = pick(self._run_layers(batch, cache), layers)
+        return [*early, self._norm(x, self._final_norm)]
 
     def head(self, hidden: Tensor) -> Tensor:
         return self._ops.linear(hidden, self._head)
 
-    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Iterator[Tensor]:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         x = x + self._position_embedding[batch.positions]  # (num_tokens, width)
         for layer, layer_cache in zip(self._layers, cache.layers, strict=True):
+            yield x
             x = self._block(x, layer, layer_cache, batch)
-        return x
+        yield x
 
     def _block(
         self, x: Tensor, layer: Layer, cache: tuple[Tensor, Tensor], batch: ForwardBatch

@@ -3,7 +3,7 @@
 GPT-2 with unscaled attention, in some layers only over a window of the latest tokens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Self
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from penstock.errors import UnsupportedModel
 from penstock.model.families.gpt2 import ACTIVATIONS, Layer
+from penstock.model.families.states import last, pick
 from penstock.model.families.weights import Norm, Weights
 from penstock.model.folder import read_size
 from penstock.model.kv_cache import CacheShape, KVCache
@@ -35,8 +36,8 @@ class GPTNeo:
         self._windows = _windows(config)
         self._layers = [_layer(config, weights, f"h.{i}") for i in range(len(self._windows))]
         self._final_norm = weights.norm("ln_f", width)
-        is_tied = bool(config.get("tie_word_embeddings", True))
-        self._head = weights.head(embedding, is_tied=is_tied)
+        self.is_tied = bool(config.get("tie_word_embeddings", True))
+        self._head = weights.head(embedding, is_tied=self.is_tied)
         self.hidden_size = width
         weights.refuse_leftovers(".attention.bias", ".attention.masked_bias", "lm_head.weight")
         self.num_parameters = weights.num_parameters
@@ -52,24 +53,28 @@ class GPTNeo:
         return cls(config, Weights(weights, ops, store, prefix="transformer."), ops)
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        x = self._run_layers(batch, cache)[batch.output_rows]
+        x = last(self._run_layers(batch, cache))[batch.output_rows]
         return self.head(self._norm(x, self._final_norm))
 
-    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        return self._norm(self._run_layers(batch, cache), self._final_norm)
+    def hidden(
+        self, batch: ForwardBatch, cache: KVCache, layers: Collection[int] = ()
+    ) -> list[Tensor]:
+        *early, x = pick(self._run_layers(batch, cache), layers)
+        return [*early, self._norm(x, self._final_norm)]
 
     def head(self, hidden: Tensor) -> Tensor:
         return self._ops.linear(hidden, self._head)
 
-    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Iterator[Tensor]:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         x = x + self._position_embedding[batch.positions]  # (num_tokens, width)
         layers = zip(self._layers, self._windows, cache.layers, strict=True)
         for layer, window, layer_cache in layers:
+            yield x
             x = self._attend(x, layer, window, layer_cache, batch)
             hidden = self._ops.linear(self._norm(x, layer.mlp_norm), layer.mlp_in, self._activation)
             x = self._ops.linear(hidden, layer.mlp_out, residual=x)
-        return x
+        yield x
 
     def _attend(
         self,

@@ -1,6 +1,6 @@
 """What a model family is: an architecture that turns packed tokens into logits."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
@@ -44,15 +44,21 @@ class EncoderDecoder(Family, Protocol):
 
 @runtime_checkable
 class TellsHidden(Protocol):
-    """A family that also tells its last hidden states, which some strategies look at.
+    """A family that also tells its hidden states, which some strategies look at.
 
-    `forward` is `head` of the output rows of `hidden`.
+    `forward` is `head` of the output rows of the last that `hidden` tells.
     """
 
     hidden_size: int
+    is_tied: bool  # its head is its token embedding
 
-    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        """The last hidden states (num_tokens, width) of all rows, normed; fills the cache."""
+    def hidden(
+        self, batch: ForwardBatch, cache: KVCache, layers: Collection[int] = ()
+    ) -> list[Tensor]:
+        """The hidden states (num_tokens, width) of all rows; fills the cache.
+
+        Those that reach each of `layers`, as they are, then those that leave the last, normed.
+        """
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (num_rows, vocab_size), fp32, of hidden states (num_rows, width)."""

@@ -3,7 +3,7 @@
 They differ in a bias on queries, keys and values, which a checkpoint either has or has not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from penstock.errors import UnsupportedModel
 from penstock.model.families.gpt2 import ACTIVATIONS
 from penstock.model.families.rotary import Rotary, rotate
+from penstock.model.families.states import last, pick
 from penstock.model.families.weights import Weights
 from penstock.model.folder import read_size
 from penstock.model.kv_cache import CacheShape, KVCache
@@ -55,8 +56,8 @@ class Llama:
             for i, window in enumerate(_windows(config))
         ]
         self._final_norm = weights.vector("model.norm.weight", width)
-        is_tied = bool(config.get("tie_word_embeddings", False))
-        self._head = weights.head(embedding, is_tied=is_tied)
+        self.is_tied = bool(config.get("tie_word_embeddings", False))
+        self._head = weights.head(embedding, is_tied=self.is_tied)
         self.hidden_size = width
         weights.refuse_leftovers("lm_head.weight", "rotary_emb.inv_freq")
         self.num_parameters = weights.num_parameters
@@ -74,23 +75,26 @@ class Llama:
         return cls(config, Weights(weights, ops, store, prefix=""), ops)
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        x = self._run_layers(batch, cache)[batch.output_rows]
+        x = last(self._run_layers(batch, cache))[batch.output_rows]
         return self.head(self._ops.rms_norm(x, self._final_norm, self._epsilon))
 
-    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        x = self._run_layers(batch, cache)
-        return self._ops.rms_norm(x, self._final_norm, self._epsilon)
+    def hidden(
+        self, batch: ForwardBatch, cache: KVCache, layers: Collection[int] = ()
+    ) -> list[Tensor]:
+        *early, x = pick(self._run_layers(batch, cache), layers)
+        return [*early, self._ops.rms_norm(x, self._final_norm, self._epsilon)]
 
     def head(self, hidden: Tensor) -> Tensor:
         return self._ops.linear(hidden, self._head)
 
-    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
+    def _run_layers(self, batch: ForwardBatch, cache: KVCache) -> Iterator[Tensor]:
         x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
         angles = self._rotary.angles(batch.positions)
         for layer, layer_cache in zip(self._layers, cache.layers, strict=True):
+            yield x
             x = self._attend(x, layer, layer_cache, batch, angles)
             x = self._feed_forward(x, layer)
-        return x
+        yield x
 
     def _attend(
         self,

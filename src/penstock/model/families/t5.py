@@ -4,7 +4,7 @@ Also Flan-T5 and T5 1.1, whose feed-forward is gated and whose output is not sca
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Self
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from penstock.errors import UnsupportedModel
 from penstock.model.families.gpt2 import ACTIVATIONS
 from penstock.model.families.relative_positions import RelativePositions
+from penstock.model.families.states import last, pick
 from penstock.model.families.t5_layers import (
     CrossAttention,
     FeedForward,
@@ -61,8 +62,8 @@ class T5:
         decoder_positions = self._positions(config, weights, "decoder")
         self._distance_bias = decoder_positions.of_decoder(self.context_length)
         self._output_scale = width**-0.5 if _scales_output(config) else 1.0
-        has_own_head = "lm_head.weight" in weights
-        self._head = weights.head(self._token_embedding, is_tied=not has_own_head)
+        self.is_tied = "lm_head.weight" not in weights
+        self._head = weights.head(self._token_embedding, is_tied=self.is_tied)
         weights.refuse_leftovers(*EMBEDDINGS, UNUSED)
         self.hidden_size = width
         self.num_parameters = weights.num_parameters
@@ -93,18 +94,26 @@ class T5:
             self._ops.store((keys, values), layer_cache, batch.slots)
 
     def forward(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        return self.head(self.hidden(batch, cache)[batch.output_rows])
+        x = last(self._run_decoder(batch, cache))[batch.output_rows]
+        return self.head(self._norm(x, self._decoder_norm))
 
-    def hidden(self, batch: ForwardBatch, cache: KVCache) -> Tensor:
-        x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
-        for block, layer_cache in zip(self._decoder, cache.layers, strict=True):
-            x = self._attend(x, block.attention, layer_cache, batch)
-            x = self._attend_to_source(x, block.cross, layer_cache, batch)
-            x = self._feed_forward(x, block.feed_forward)
-        return self._norm(x, self._decoder_norm)
+    def hidden(
+        self, batch: ForwardBatch, cache: KVCache, layers: Collection[int] = ()
+    ) -> list[Tensor]:
+        *early, x = pick(self._run_decoder(batch, cache), layers)
+        return [*early, self._norm(x, self._decoder_norm)]
 
     def head(self, hidden: Tensor) -> Tensor:
         return self._ops.linear(hidden * self._output_scale, self._head)
+
+    def _run_decoder(self, batch: ForwardBatch, cache: KVCache) -> Iterator[Tensor]:
+        x = nn.functional.embedding(batch.token_ids, self._token_embedding).float()
+        for block, layer_cache in zip(self._decoder, cache.layers, strict=True):
+            yield x
+            x = self._attend(x, block.attention, layer_cache, batch)
+            x = self._attend_to_source(x, block.cross, layer_cache, batch)
+            x = self._feed_forward(x, block.feed_forward)
+        yield x
 
     def _attend(
         self, x: Tensor, layer: SelfAttention, cache: tuple[Tensor, Tensor], batch: ForwardBatch

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from penstock.errors import UnsupportedModel
-from penstock.ops.interface import LinearWeight, Ops
+from penstock.ops.adapted_ops import AdaptedOps
+from penstock.ops.interface import INT4, LinearWeight, Ops
+
+HEAD_STORES = {INT4: torch.int8}  # as `HEAD_DTYPES`: the head is rounded less
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +31,29 @@ class Weights:
         self._ops = ops
         self._store = store
         self._used: set[str] = set()
-        self.num_bytes = 0  # of all matrices that were laid out
+        self._kept: dict[str, int] = {}  # bytes of what is used as it is
+        self._packed_bytes = 0
 
     @property
     def num_parameters(self) -> int:
         """Elements of all tensors handed out so far, each counted once."""
         return sum(self._tensors[name].numel() for name in self._used)
 
+    @property
+    def num_bytes(self) -> int:
+        """What is kept: matrices as they were laid out, and whatever is used as it is."""
+        return self._packed_bytes + sum(self._kept.values())
+
     def __contains__(self, name: str) -> bool:
         return name in self._tensors
 
     def tensor(self, name: str, *shape: int) -> Tensor:
-        """A tensor as it is stored. Refuses one that is missing or has another shape."""
+        """A tensor as it is stored, to be used so. Refuses one that is missing or misshapen."""
+        found = self._checked(name, shape)
+        self._kept[name] = found.nbytes
+        return found
+
+    def _checked(self, name: str, shape: tuple[int, ...]) -> Tensor:
         found = self._tensors.get(name)
         if found is None or found.shape != shape:
             problem = "is missing" if found is None else f"has the shape {list(found.shape)}"
@@ -57,33 +71,39 @@ class Weights:
 
     def vector(self, name: str, size: int) -> Tensor:
         """A vector in fp32, such as a norm's scale."""
-        return self.tensor(name, size).float()
+        vector = self._checked(name, (size,)).float()
+        self._kept[name] = vector.nbytes
+        return vector
 
     def norm(self, name: str, width: int) -> Norm:
         return Norm(self.vector(f"{name}.weight", width), self.vector(f"{name}.bias", width))
 
     def linear(self, outputs: Mapping[str, int], in_features: int) -> LinearWeight:
         """Matrices with the same input side by side, by name and size of output."""
-        weights = [self.tensor(f"{name}.weight", n, in_features) for name, n in outputs.items()]
+        weights = [self._checked(f"{name}.weight", (n, in_features)) for name, n in outputs.items()]
         biases = [
-            self.vector(f"{name}.bias", n) for name, n in outputs.items() if f"{name}.bias" in self
+            self._checked(f"{name}.bias", (n,)).float()
+            for name, n in outputs.items()
+            if f"{name}.bias" in self
         ]
         if biases and len(biases) < len(outputs):
             raise UnsupportedModel(
                 f"Only some of {', '.join(outputs)} have a bias.", "All or none must have one."
             )
-        return self._pack(_joined(weights), _joined(biases) if biases else None)
+        packed = self._pack(_joined(weights), _joined(biases) if biases else None)
+        return self._placed(packed, outputs, in_features)
 
     def transposed(self, name: str, in_features: int, out_features: int) -> LinearWeight:
         """A matrix that is stored as (in_features, out_features), turned once, here."""
-        weight = self.tensor(f"{name}.weight", in_features, out_features)
-        return self._pack(weight.t(), self.vector(f"{name}.bias", out_features))
+        weight = self._checked(f"{name}.weight", (in_features, out_features))
+        bias = self._checked(f"{name}.bias", (out_features,)).float()
+        packed = self._pack(weight.t(), bias)
+        return self._placed(packed, {name: out_features}, in_features, is_transposed=True)
 
     def head(self, embedding: Tensor, *, is_tied: bool) -> LinearWeight:
         """The output projection: its own matrix, or the token embedding again."""
-        return self._pack(
-            embedding if is_tied else self.tensor("lm_head.weight", *embedding.shape), None
-        )
+        matrix = embedding if is_tied else self._checked("lm_head.weight", tuple(embedding.shape))
+        return self._pack(matrix, None, HEAD_STORES.get(self._store))
 
     def refuse_leftovers(self, *known: str) -> None:
         """Refuse a checkpoint with tensors nobody asked for, but for names ending in `known`."""
@@ -95,9 +115,24 @@ class Weights:
                 "This is another architecture than config.json says, or a variant of it.",
             )
 
-    def _pack(self, weight: Tensor, bias: Tensor | None) -> LinearWeight:
-        packed = self._ops.pack_linear(weight, bias, self._store)
-        self.num_bytes += packed.num_bytes
+    def _placed(
+        self,
+        weight: LinearWeight,
+        outputs: Mapping[str, int],
+        in_features: int,
+        *,
+        is_transposed: bool = False,
+    ) -> LinearWeight:
+        """Tell where the modules lie, for who adds to what they give."""
+        if isinstance(self._ops, AdaptedOps):
+            self._ops.place(weight, outputs, in_features, is_transposed=is_transposed)
+        return weight
+
+    def _pack(
+        self, weight: Tensor, bias: Tensor | None, store: torch.dtype | None = None
+    ) -> LinearWeight:
+        packed = self._ops.pack_linear(weight, bias, store or self._store)
+        self._packed_bytes += packed.num_bytes
         return packed
 
 
