@@ -50,8 +50,9 @@ fix: $(DEVELOP)  ## Format, mend what can be mended, write the generated files a
 bench: $(DEVELOP)  ## Measure against transformers in one run and print the table
 	$(BIN)/python -m benchmarks $(ARGS)
 
-stress: $(DEVELOP)  ## The tests that kill workers, at their full number of rounds
-	PENSTOCK_STRESS_ROUNDS=20 $(BIN)/python -m pytest --timeout 1200 tests/api/test_four_families.py $(ARGS)
+stress: $(DEVELOP)  ## The tests that kill workers and servers, at their full number of rounds
+	PENSTOCK_STRESS_ROUNDS=20 PENSTOCK_STRESS_LINES=1000 $(BIN)/python -m pytest --timeout 1800 \
+		tests/api/test_four_families.py tests/api/test_batch_kills.py $(ARGS)
 
 fuzz: $(DEVELOP)  ## Ten thousand odd requests, and the streams of five hundred
 	PENSTOCK_FUZZ_CASES=143 PENSTOCK_STREAM_CASES=500 $(BIN)/python -m pytest -n 2 --timeout 3600 \

@@ -4,14 +4,19 @@ What a machine lacks is skipped with the reason, unless PENSTOCK_REQUIRE names i
 `PENSTOCK_REQUIRE=chromium,shared-data`: then its absence is a failure.
 """
 
+import atexit
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; read when torch loads
+# What servers keep while they are tested does not lie among what the user's own keep.
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="penstock-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 

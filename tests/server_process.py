@@ -40,7 +40,9 @@ def running_server(
         process = subprocess.Popen(
             [*penstock, "serve", "--port", "0", *options],
             cwd=folder,
-            env=os.environ | {"HOME": str(folder)} | (environment or {}),
+            env=os.environ
+            | {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data")}
+            | (environment or {}),
             stdout=file,
             stderr=file,
         )

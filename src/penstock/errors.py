@@ -94,6 +94,30 @@ class ResponseNotFound(PenstockError):
     code = "response_not_found"
 
 
+class UnknownFile(PenstockError):
+    """No file of the caller has this id."""
+
+    code = "file_not_found"
+
+
+class FileInUse(PenstockError):
+    """A batch that is under way reads this file, so it cannot be deleted now."""
+
+    code = "file_in_use"
+
+
+class UnknownBatch(PenstockError):
+    """No batch of the caller has this id."""
+
+    code = "batch_not_found"
+
+
+class TooManyJobs(PenstockError):
+    """The caller has as many jobs under way as one may have."""
+
+    code = "too_many_jobs"
+
+
 class ReceiptNotFound(PenstockError):
     """No result that is kept has this receipt."""
 
@@ -110,6 +134,12 @@ class ServerBusy(PenstockError):
     """Our capacity is used up; the same request may succeed in a moment."""
 
     code = "server_is_overloaded"
+
+
+class StorageUnavailable(ServerBusy):
+    """The server's database is locked, out of reach or out of space."""
+
+    code = "storage_unavailable"
 
 
 class NotEnoughMemory(ServerBusy):

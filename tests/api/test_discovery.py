@@ -20,6 +20,7 @@ PARAMETER_FIELDS = {
 ROUTES = """\
 DELETE /api/delete
 DELETE /models/{name:path}
+DELETE /v1/files/{file_id}
 DELETE /v1/responses/{response_id}
 GET /
 GET /adapters
@@ -47,7 +48,12 @@ GET /receipts/{receipt}
 GET /redoc
 GET /strategies
 GET /tokenizer_info
+GET /v1/batches
+GET /v1/batches/{batch_id}
 GET /v1/capabilities
+GET /v1/files
+GET /v1/files/{file_id}
+GET /v1/files/{file_id}/content
 GET /v1/models
 GET /v1/models/{name:path}
 GET /v1/responses/{response_id}
@@ -79,9 +85,12 @@ POST /models/{name:path}/pull
 POST /models/{name:path}/unload
 POST /replay/{receipt}
 POST /tokenize
+POST /v1/batches
+POST /v1/batches/{batch_id}/cancel
 POST /v1/chat/completions
 POST /v1/completions
 POST /v1/embeddings
+POST /v1/files
 POST /v1/messages
 POST /v1/messages/count_tokens
 POST /v1/responses

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -142,3 +143,24 @@ def test_a_port_in_use_is_said_in_one_line() -> None:
         f"ConfigError: Cannot listen on 127.0.0.1:{port}: Address already in use. "
         "Stop what uses it, or choose another with --port or PENSTOCK_PORT."
     ) in second.stderr
+
+
+def test_a_database_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("No database at all. " * 100)
+    variables = {**os.environ, "PENSTOCK_DATABASE_URL": f"sqlite:///{file}", "PENSTOCK_PORT": "0"}
+
+    server = subprocess.run(
+        [sys.executable, "-c", "from penstock.cli.main import main; main()", "serve"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert server.returncode == 3
+    assert f"The database {file} cannot be used: file is not a database." in " ".join(
+        server.stderr.split()
+    )
+    assert "Traceback" not in server.stderr

@@ -68,6 +68,8 @@ def test_the_wheel_holds_the_page_the_model_and_the_credits(wheel: Path) -> None
         "penstock/py.typed",
         "penstock/web/index.html",
         "penstock/api/docs_assets/docs.html",
+        "penstock/storage/migrations/env.py",
+        "penstock/storage/migrations/versions/0001_jobs.py",
         "penstock/model/builtin/model.safetensors",
         "penstock/model/builtin/tokenizer.json",
         "penstock-0.1.0.dist-info/licenses/LICENSE",

@@ -27,6 +27,10 @@ STATUS: Mapping[type[errors.PenstockError], int] = {
     errors.NotAllowed: 403,
     errors.ResponseNotFound: 404,
     errors.ReceiptNotFound: 404,
+    errors.UnknownFile: 404,
+    errors.FileInUse: 409,
+    errors.UnknownBatch: 404,
+    errors.TooManyJobs: 429,
     errors.ReplayDiffers: 409,
     errors.UnsupportedModel: 400,
     errors.AdapterNotFound: 404,
@@ -49,7 +53,10 @@ CODE_OF_STATUS = {
     415: "unsupported_media_type",
     421: "unknown_host",
 }
-HEADERS: Mapping[int, Mapping[str, str]] = {503: {"Retry-After": "2"}}
+HEADERS: Mapping[int, Mapping[str, str]] = {
+    429: {"Retry-After": "60"},
+    503: {"Retry-After": "2"},
+}
 MESSAGE_OF_STATUS = {
     404: "There is nothing at {method} {path}. See /docs for what there is.",
     405: "{path} does not answer to {method}. See /docs for what it answers to.",

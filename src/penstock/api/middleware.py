@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -128,19 +128,24 @@ class Callers:
 
 
 class BodyLimit:
-    """Refuses bodies over `max_bytes`, unread where their length is announced."""
+    """Refuses bodies over `max_bytes`, unread where their length is announced.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    `larger` has the limits of paths where more may be posted.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        max_bytes = self._larger.get(scope["path"], self._max_bytes)
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_bytes:
-            error = self._too_large()
+        if announced.isdigit() and int(announced) > max_bytes:
+            error = _too_large(max_bytes)
             response = error_response(413, problem(413, error.detail))
             response.headers.update(error.headers or {})
             await response(scope, receive, send)
@@ -151,18 +156,19 @@ class BodyLimit:
             nonlocal num_bytes
             message = await receive()
             num_bytes += len(message.get("body", b""))
-            if num_bytes > self._max_bytes:
-                raise self._too_large()
+            if num_bytes > max_bytes:
+                raise _too_large(max_bytes)
             return message
 
         await self._app(scope, receive_counted, send)
 
-    def _too_large(self) -> HTTPException:
-        return HTTPException(
-            413,
-            f"The body is over {self._max_bytes} bytes. Send less at once.",
-            headers={"Connection": "close"},
-        )
+
+def _too_large(max_bytes: int) -> HTTPException:
+    return HTTPException(
+        413,
+        f"The body is over {max_bytes} bytes. Send less at once.",
+        headers={"Connection": "close"},
+    )
 
 
 class CrashNet:

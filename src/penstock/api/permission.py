@@ -36,9 +36,14 @@ def check_permission(request: Request, services: ServicesDep) -> None:
     is_forwarded = any(name in request.headers for name in FORWARDING_HEADERS)
     if allowed is ModelChanges.THIS_MACHINE and is_forwarded:
         raise _refusal("This server lets only its own machine change models; a proxy asks.")
+    check_origin(request, services)
+
+
+def check_origin(request: Request, services: ServicesDep) -> None:
+    """Refuse what a page of another origin sends without having asked whether it may."""
     if _is_foreign(request.headers, services.cors_origins):
         raise NotAllowed(
-            f"A page of {request.headers.get('origin', 'another origin')} may not change models.",
+            f"A page of {request.headers.get('origin', 'another origin')} may not do that.",
             "If it is yours, list its origin in PENSTOCK_CORS_ORIGINS.",
         )
 

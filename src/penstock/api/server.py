@@ -16,8 +16,11 @@ import uvicorn
 from penstock.api.app import Edge, create_app
 from penstock.api.middleware import LOOPBACK_NAMES
 from penstock.api.permission import model_changes
-from penstock.api.services import Defaults, ModelChanges, Services
+from penstock.api.services import Defaults, Lasting, ModelChanges, Services
 from penstock.errors import ConfigError
+from penstock.jobs.batches.store import BatchStore
+from penstock.jobs.executor import Executor
+from penstock.jobs.queue import JobQueue
 from penstock.serving.adapters import AdapterFolders, Adapters
 from penstock.serving.admission import Admission
 from penstock.serving.launching import Launcher, ProcessLauncher
@@ -28,6 +31,10 @@ from penstock.serving.router import Router
 from penstock.serving.spawn import WorkerChild
 from penstock.serving.upkeep import Rules
 from penstock.settings import Settings, is_loopback
+from penstock.storage.contents import Contents
+from penstock.storage.database import Storage
+from penstock.storage.files import FileStore
+from penstock.storage.urls import default_url
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +64,9 @@ def serve(
     """Serve with these services."""
     with _bound(settings.host, settings.port) as listener:
         host, port = listener.getsockname()[:2]
+        app = create_app(services, _edge(settings))
         config = uvicorn.Config(
-            create_app(services, _edge(settings)),
+            app,
             log_config=None,
             access_log=False,
             ws="none",
@@ -70,12 +78,24 @@ def serve(
         server = DrainingServer(
             config,
             services,
+            app.state.executor,
             drain_seconds=settings.limits.drain_seconds,
             on_start=lambda: _announce(f"http://{_in_url(host)}:{port}", announce),
         )
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[listener]))
+            runner.run(_serve_from_storage(server, services, listener))
     return server.exit_status
+
+
+async def _serve_from_storage(
+    server: uvicorn.Server, services: Services, listener: socket.socket
+) -> None:
+    """Serve once the database is known to serve."""
+    await services.lasting.storage.open()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        await services.lasting.storage.close()
 
 
 def build_services(
@@ -98,9 +118,27 @@ def build_services(
             max_length=settings.max_length,
             temperature=settings.temperature,
         ),
+        lasting=_lasting(settings),
         preload=settings.preload,
         model_changes=model_changes(settings),
         cors_origins=settings.cors_origins,
+    )
+
+
+def _lasting(settings: Settings) -> Lasting:
+    limits = settings.limits
+    url = settings.database_url
+    storage = Storage(default_url(settings.data_dir) if url is None else url.get_secret_value())
+    queue = JobQueue(storage, lease_seconds=limits.lease_seconds)
+    files = FileStore(storage, Contents(settings.data_dir / "files"))
+    return Lasting(
+        storage=storage,
+        queue=queue,
+        files=files,
+        batches=BatchStore(storage, queue, files, max_unfinished=limits.max_jobs),
+        max_upload_bytes=limits.max_upload_bytes,
+        max_line_bytes=limits.max_body_bytes,
+        batch_lines=limits.batch_lines,
     )
 
 
@@ -120,12 +158,14 @@ class DrainingServer(uvicorn.Server):
         self,
         config: uvicorn.Config,
         services: Services,
+        executor: Executor,
         *,
         drain_seconds: float,
         on_start: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._services = services
+        self._executor = executor
         self._drain_seconds = drain_seconds
         self._on_start = on_start
         self._draining: asyncio.Task[None] | None = None
@@ -156,6 +196,7 @@ class DrainingServer(uvicorn.Server):
 
     async def _drain(self) -> None:
         logger.info("Stopping: what runs may finish within %s s.", self._drain_seconds)
+        await self._executor.stop()
         finished = await self._services.router.drain(timeout_seconds=self._drain_seconds)
         if not finished:
             logger.warning("Some requests did not finish in time; they are told so.")
@@ -181,6 +222,7 @@ def _edge(settings: Settings) -> Edge:
         allowed_hosts=None if is_open else hosts,
         cors_origins=settings.cors_origins,
         max_body_bytes=settings.limits.max_body_bytes,
+        max_upload_bytes=settings.limits.max_upload_bytes,
     )
 
 

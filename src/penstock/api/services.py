@@ -7,10 +7,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from penstock.api.receipts.store import ReceiptStore
+from penstock.jobs.batches.store import BatchStore
+from penstock.jobs.queue import JobQueue
 from penstock.serving.adapters import Adapters
 from penstock.serving.admission import Admission
 from penstock.serving.lifecycle import Lifecycle
 from penstock.serving.router import Router
+from penstock.storage.database import Storage
+from penstock.storage.files import FileStore
 
 
 class ModelChanges(StrEnum):
@@ -32,6 +36,19 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """What outlasts the server, and how much of it one caller may have."""
+
+    storage: Storage
+    queue: JobQueue
+    files: FileStore
+    batches: BatchStore
+    max_upload_bytes: int
+    max_line_bytes: int
+    batch_lines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What the routes work with."""
 
@@ -40,6 +57,7 @@ class Services:
     router: Router
     adapters: Adapters
     defaults: Defaults
+    lasting: Lasting
     preload: tuple[str, ...]
     model_changes: ModelChanges = ModelChanges.NOBODY
     receipts: ReceiptStore = field(default_factory=ReceiptStore)

@@ -53,6 +53,19 @@ class LimitSettings(Group):
         120, gt=0, description="How long a request may wait for its turn before it is refused."
     )
     max_body_bytes: int = Field(2 * 2**20, ge=1024, description="Largest request body.")
+    max_upload_bytes: int = Field(
+        20 * 2**20, ge=1024, description="Largest file that can be uploaded."
+    )
+    max_jobs: int = Field(100, ge=1, description="Unfinished batches that one caller may have.")
+    batch_lines: int = Field(
+        4, ge=1, description="Requests of batches under way at once, beside interactive ones."
+    )
+    lease_seconds: float = Field(
+        30,
+        ge=1,
+        description="How long after a server was killed another, or itself anew, goes on with "
+        "its batches.",
+    )
     memory_mib: int | None = Field(
         None,
         ge=1,
@@ -146,6 +159,12 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("penstock"),
         description="Folder for what Penstock keeps.",
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="Database for what outlasts the server, as "
+        "postgresql://user:password@host/database; SQLite in `data_dir` if unset.",
+    )
+    database_url_file: Path | None = Field(None, description="File that holds the database URL.")
     cors_origins: Names = Field(
         (), description="Web origins whose pages may call the API, separated by commas; none."
     )

@@ -25,7 +25,16 @@ from penstock.settings.declared import NESTING, PREFIX, Group, Settings
 MASK = "********"
 CONFIG_VARIABLE = "PENSTOCK_CONFIG"
 # Names with our prefix that the repository's tests read; a server they start must not mind them.
-TEST_VARIABLES = frozenset({"PENSTOCK_REQUIRE", "PENSTOCK_SHARED_DATA", "PENSTOCK_CHROMIUM"})
+TEST_VARIABLES = frozenset(
+    {
+        "PENSTOCK_REQUIRE",
+        "PENSTOCK_SHARED_DATA",
+        "PENSTOCK_CHROMIUM",
+        "PENSTOCK_TEST_POSTGRESQL",
+        "PENSTOCK_STRESS_ROUNDS",
+        "PENSTOCK_STRESS_LINES",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

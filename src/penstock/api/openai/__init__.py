@@ -2,6 +2,24 @@
 
 from types import ModuleType
 
-from penstock.api.openai import chats, completions, embeddings, models, responses, texts
+from penstock.api.openai import (
+    batches,
+    chats,
+    completions,
+    embeddings,
+    files,
+    models,
+    responses,
+    texts,
+)
 
-OPENAI: tuple[ModuleType, ...] = (completions, chats, responses, embeddings, models, texts)
+OPENAI: tuple[ModuleType, ...] = (
+    completions,
+    chats,
+    responses,
+    embeddings,
+    models,
+    texts,
+    files,
+    batches,
+)

@@ -1,0 +1,1 @@
+"""Batches: many requests in a file, each answered once, however often the server is stopped."""
