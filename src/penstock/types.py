@@ -244,8 +244,12 @@ class GenerationRequest:
             raise InvalidParameter(
                 "prompt is empty.", "Give at least one character.", param="prompt"
             )
-        if not isinstance(self.prompt, str):
-            check_range("the prompt's least token id", min(self.prompt), 0, 2**63 - 1)
+        if not isinstance(self.prompt, str) and min(self.prompt) < 0:
+            raise InvalidParameter(
+                f"Token id {min(self.prompt)} is negative.",
+                "Use ids from 0 on.",
+                param="prompt",
+            )
         if self.max_new_tokens is not None:
             check_range("max_new_tokens", self.max_new_tokens, 0, 1_000_000)
         check_range("max_length", self.max_length, 1, 1_000_000)
