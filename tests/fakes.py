@@ -29,6 +29,7 @@ from penstock.types import (
     Timings,
     TokenLogprob,
     TokensAdded,
+    WatermarkScore,
 )
 
 WORDS = [
@@ -245,6 +246,12 @@ class FakeKit:
             vocab_size=100, bos_token=None, eos_token="</s>", pad_token=None, unk_token=None,
             eos_token_ids=(0,), chat_template="", chat_template_origin="fallback",
         )  # fmt: skip
+
+    def detect_watermark(
+        self, text: str, gamma: float, key: int | None, each_pair_once: bool
+    ) -> WatermarkScore:
+        num = len(text.split())
+        return WatermarkScore(num_tokens=num, num_scored=num, num_green=0, z_score=0.0, p_value=1.0)
 
     def load_adapter(self, name: str) -> None:
         self.adapters.add(name)

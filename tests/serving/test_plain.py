@@ -72,7 +72,7 @@ NEWS_OF_ALL_KINDS = st.one_of(
 REQUESTS = st.builds(
     GenerationRequest,
     request_id=NAMES,
-    prompt=st.text(min_size=1) | st.lists(NUMBERS, min_size=1).map(tuple),
+    prompt=st.text(min_size=1) | st.lists(st.integers(0, 2**63), min_size=1).map(tuple),
     params=st.builds(
         DecodingParams,
         temperature=st.floats(0, 2),

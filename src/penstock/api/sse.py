@@ -20,6 +20,7 @@ from penstock.errors import PenstockError
 
 logger = logging.getLogger(__name__)
 
+EVENT_STREAM = "text/event-stream"
 PING_SECONDS = 10.0
 STALL_SECONDS = 30.0
 PING = b": ping\n\n"
@@ -47,7 +48,7 @@ def encode_line(event: Event) -> bytes:
 class Framing:
     """How a dialect puts its events on the wire."""
 
-    media_type: str = "text/event-stream"
+    media_type: str = EVENT_STREAM
     encode: Callable[[Event], bytes] = encode
     present_error: Callable[[Exception], Event] = error_body
     ping: bytes | None = PING
@@ -55,6 +56,12 @@ class Framing:
 
 
 OPENAI_FRAMING = Framing()
+Responses = dict[int | str, dict[str, Any]]
+
+
+def streamed(media_type: str = EVENT_STREAM) -> Responses:
+    """How a route describes that its answer may come as a stream."""
+    return {200: {"content": {media_type: {}}}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from penstock.api.openai.conversing import Turns, render, start_chat
 from penstock.api.openai.fields import refuse_unsupported
 from penstock.api.openai.presenting import complete, events_of, json_response, new_id
 from penstock.api.services import ServicesDep
-from penstock.api.sse import EventStream
+from penstock.api.sse import EventStream, streamed
 from penstock.text.chat import Message
 
 NAMES = {"max_new_tokens": "max_tokens", "max_length": "max_tokens", "prompt": "messages"}
@@ -25,7 +25,9 @@ BETWEEN_TURNS = "\n\n"  # of one speaker, which are one turn to the model
 router = APIRouter(prefix="/v1", route_class=AnthropicRoute, tags=["anthropic"], responses=FAILURES)
 
 
-@router.post("/messages", summary="Continue a conversation, as Anthropic's clients ask")
+@router.post(
+    "/messages", summary="Continue a conversation, as Anthropic's clients ask", responses=streamed()
+)
 async def create_message(
     body: AnthropicMessagesBody, request: Request, services: ServicesDep
 ) -> Response:

@@ -25,7 +25,7 @@ from penstock.api.receipts.again import (
 )
 from penstock.api.receipts.receipt import Receipt, request_of
 from penstock.api.services import Services, ServicesDep
-from penstock.api.sse import Event, EventStream
+from penstock.api.sse import Event, EventStream, streamed
 from penstock.errors import InvalidParameter
 from penstock.serving.router import Generation
 from penstock.types import MAX_SEED, GenerationRequest
@@ -86,7 +86,12 @@ class Branching:
             yield [{**e, **point} if e["event"] in ("start", "done") else e for e in batch]
 
 
-@router.post("/lab/branch", summary="On from a token of a result", response_model=BranchAnswer)
+@router.post(
+    "/lab/branch",
+    summary="On from a token of a result",
+    response_model=BranchAnswer,
+    responses=streamed(),
+)
 async def branch(body: BranchBody, request: Request, services: ServicesDep) -> Response:
     """Keep the beginning of a result's text, choose its next token or not, and go on from there."""
     receipt = find_receipt(services, body.receipt, body.document)

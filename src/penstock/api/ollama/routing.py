@@ -19,6 +19,7 @@ class OllamaProblem(Answer):
 
 
 FAILURES = failures(OllamaProblem)
+NDJSON = "application/x-ndjson"
 
 
 class OllamaRoute(OpenAIRoute):
@@ -39,7 +40,7 @@ def _error_event(error: Exception) -> dict[str, Any]:
 
 # No pings: a client would take an empty line for a broken answer.
 FRAMING = Framing(
-    media_type="application/x-ndjson",
+    media_type=NDJSON,
     encode=encode_line,
     present_error=_error_event,
     ping=None,

@@ -18,21 +18,23 @@ from penstock.api.ollama.presenting import (
     say_message,
     say_response,
 )
-from penstock.api.ollama.routing import FAILURES, FRAMING, OllamaRoute
+from penstock.api.ollama.routing import FAILURES, FRAMING, NDJSON, OllamaRoute
 from penstock.api.ollama.schemas import OllamaChatBody, OllamaGenerateBody, OllamaTurnBody
 from penstock.api.openai.asking import in_words_of
 from penstock.api.openai.fields import refuse_unsupported
 from penstock.api.openai.generating import Generations, start
 from penstock.api.openai.presenting import complete, events_of, json_response, new_id
 from penstock.api.services import Services, ServicesDep
-from penstock.api.sse import EventStream
+from penstock.api.sse import EventStream, streamed
 from penstock.serving.model_texts import ModelTexts
 from penstock.text.chat import Message, RenderedChat
 
 router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"], responses=FAILURES)
 
 
-@router.post("/generate", summary="Continue a text, as Ollama's clients ask")
+@router.post(
+    "/generate", summary="Continue a text, as Ollama's clients ask", responses=streamed(NDJSON)
+)
 async def generate(body: OllamaGenerateBody, request: Request, services: ServicesDep) -> Response:
     """The text that follows; as lines of JSON unless `stream` is false."""
     with in_words_of(NAMES):
@@ -40,7 +42,9 @@ async def generate(body: OllamaGenerateBody, request: Request, services: Service
         return await _respond(body, request, services, say_response)
 
 
-@router.post("/chat", summary="Answer a conversation, as Ollama's clients ask")
+@router.post(
+    "/chat", summary="Answer a conversation, as Ollama's clients ask", responses=streamed(NDJSON)
+)
 async def chat(body: OllamaChatBody, request: Request, services: ServicesDep) -> Response:
     """The assistant's next turn; as lines of JSON unless `stream` is false."""
     with in_words_of({**NAMES, "prompt": "messages"}):

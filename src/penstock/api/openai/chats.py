@@ -18,6 +18,7 @@ from penstock.api.openai.presenting import Heading, new_id, now, respond
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.openai.schemas import ChatBody
 from penstock.api.services import Services, ServicesDep
+from penstock.api.sse import streamed
 from penstock.errors import InvalidParameter
 from penstock.text.chat import RenderedChat
 from penstock.text.tool_calls import Tool
@@ -32,7 +33,9 @@ NAMES = {
 router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"])
 
 
-@router.post("/chat/completions", summary="Continue a conversation", responses=FAILURES)
+@router.post(
+    "/chat/completions", summary="Continue a conversation", responses=FAILURES | streamed()
+)
 async def create_chat_completion(
     body: ChatBody, request: Request, services: ServicesDep
 ) -> Response:

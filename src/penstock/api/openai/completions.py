@@ -17,6 +17,7 @@ from penstock.api.openai.presenting import Heading, new_id, now, respond
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.openai.schemas import CompletionBody, Prompt
 from penstock.api.services import Services, ServicesDep
+from penstock.api.sse import streamed
 from penstock.errors import InvalidParameter
 
 DEFAULT_MAX_TOKENS = 16
@@ -30,7 +31,7 @@ NAMES = {
 router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"])
 
 
-@router.post("/completions", summary="Continue prompts", responses=FAILURES)
+@router.post("/completions", summary="Continue prompts", responses=FAILURES | streamed())
 async def create_completion(
     body: CompletionBody, request: Request, services: ServicesDep
 ) -> Response:

@@ -19,7 +19,7 @@ from penstock.api.openai.response_schemas import LOGPROBS, ResponseBody
 from penstock.api.openai.response_store import ResponseStore, Stored, StoreDep, input_items
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.services import ServicesDep
-from penstock.api.sse import Event, EventStream, Framing, encode_named
+from penstock.api.sse import Event, EventStream, Framing, encode_named, streamed
 from penstock.errors import InvalidParameter, ResponseNotFound
 from penstock.text.chat import Message
 
@@ -33,7 +33,9 @@ NAMES = {
 router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"])
 
 
-@router.post("/responses", summary="Continue a remembered conversation", responses=FAILURES)
+@router.post(
+    "/responses", summary="Continue a remembered conversation", responses=FAILURES | streamed()
+)
 async def create_response(
     body: ResponseBody, request: Request, services: ServicesDep, store: StoreDep
 ) -> Response:

@@ -19,7 +19,7 @@ from penstock.api.playground.generate import FAILURES, complete, events, start_a
 from penstock.api.playground.measuring import Measuring
 from penstock.api.playground.schemas import CompareBody, GenerationFields
 from penstock.api.services import Services, ServicesDep
-from penstock.api.sse import Event, EventStream
+from penstock.api.sse import Event, EventStream, streamed
 from penstock.errors import InvalidParameter, PenstockError
 from penstock.serving.router import Generation
 
@@ -31,7 +31,7 @@ router = APIRouter(route_class=JsonRoute, tags=["generate"])
     "/compare",
     summary="Continue a prompt in several ways",
     response_model=CompareAnswer,
-    responses=FAILURES,
+    responses=FAILURES | streamed(),
 )
 async def compare(body: CompareBody, request: Request, services: ServicesDep) -> Response:
     """Continue one prompt in several ways; with `stream`, as events that name their column."""

@@ -12,7 +12,7 @@ from penstock.api.playground.asking import Asked, to_request, understand
 from penstock.api.playground.presenting import Presenter
 from penstock.api.playground.schemas import GenerateBody
 from penstock.api.services import Services, ServicesDep
-from penstock.api.sse import Event, EventStream
+from penstock.api.sse import Event, EventStream, streamed
 from penstock.serving.router import Generation
 from penstock.types import RequestFinished
 
@@ -23,7 +23,10 @@ FAILURES: dict[int | str, dict[str, object]] = {
 
 
 @router.post(
-    "/generate", summary="Continue a prompt", response_model=GenerateAnswer, responses=FAILURES
+    "/generate",
+    summary="Continue a prompt",
+    response_model=GenerateAnswer,
+    responses=FAILURES | streamed(),
 )
 async def generate(body: GenerateBody, request: Request, services: ServicesDep) -> Response:
     """Continue a prompt; with `stream`, as server-sent events."""

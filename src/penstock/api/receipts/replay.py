@@ -23,7 +23,7 @@ from penstock.api.receipts.again import (
 from penstock.api.receipts.differing import DifferenceAnswer, differences
 from penstock.api.receipts.receipt import Receipt, request_of
 from penstock.api.services import Services, ServicesDep
-from penstock.api.sse import Event, EventStream
+from penstock.api.sse import Event, EventStream, streamed
 from penstock.serving.router import Generation
 from penstock.types import EngineOutput, GenerationRequest, RequestFinished
 
@@ -47,7 +47,12 @@ async def show_receipt(receipt: str, services: ServicesDep) -> Receipt:
     return services.receipts.get(receipt)
 
 
-@router.post("/replay/{receipt}", summary="The same text again", response_model=ReplayAnswer)
+@router.post(
+    "/replay/{receipt}",
+    summary="The same text again",
+    response_model=ReplayAnswer,
+    responses=streamed(),
+)
 async def replay(
     receipt: str, request: Request, services: ServicesDep, body: ReplayBody | None = None
 ) -> Response:
