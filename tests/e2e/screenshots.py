@@ -16,7 +16,7 @@ from tests.e2e.conftest import ARGUMENTS
 from tests.e2e.playground import PATIENCE_MS, Playground
 
 IMAGES = Path(__file__).parents[2] / "docs" / "img"
-PROMPT = "Once upon a time there was a poor miller who had three sons. The youngest"
+PROMPT = "Once upon a time, there was a little boy who wanted to see the sea. One day,"
 DESK = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 

@@ -5,9 +5,9 @@ import { useApp } from "../../app";
 import { summaryOf } from "../ModelPicker";
 
 const BEGINNINGS: readonly { readonly kind: string; readonly text: string }[] = [
-  { kind: "Fairy tale", text: "Once upon a time there was a poor miller who had three sons. The youngest" },
+  { kind: "Fairy tale", text: "Once upon a time, there was a little boy who wanted to see the sea. One day," },
   { kind: "Animals", text: 'The fox looked at the bear and laughed. "You will never catch me," he said,' },
-  { kind: "Sea", text: "The old lighthouse keeper had not seen a ship for forty days. That morning" },
+  { kind: "Sea", text: "The old fisherman saw a big box in the water. He pulled it out and" },
   { kind: "Children", text: "Lily had lost her red balloon. She looked under the bed, and there she found" },
   { kind: "Winter", text: "It was the coldest night of the year. The little girl knocked at the door and" },
   { kind: "Mystery", text: '"I have not told you everything," said the doctor, and he closed the window.' },

@@ -3,18 +3,15 @@
 Used on the event loop alone.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from penstock.api.latest import MAX_CHARACTERS, MAX_ENTRIES, Latest
 from penstock.errors import ResponseNotFound
 from penstock.text.chat import Message
-
-MAX_RESPONSES = 1000
-MAX_CHARACTERS = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,39 +35,34 @@ class ResponseStore:
     """Keeps so many responses of so many characters in all; the oldest go first."""
 
     def __init__(
-        self, *, max_responses: int = MAX_RESPONSES, max_characters: int = MAX_CHARACTERS
+        self, *, max_responses: int = MAX_ENTRIES, max_characters: int = MAX_CHARACTERS
     ) -> None:
-        self._max_responses = max_responses
-        self._max_characters = max_characters
-        self._stored: OrderedDict[str, Stored] = OrderedDict()
-        self._num_characters = 0
+        self._latest = Latest[Stored](
+            lambda stored: stored.num_characters,
+            max_entries=max_responses,
+            max_characters=max_characters,
+        )
 
     def put(self, stored: Stored) -> None:
         """Keep a response, and let the oldest go where there are too many."""
-        self._stored[stored.response["id"]] = stored
-        self._num_characters += stored.num_characters
-        while (
-            len(self._stored) > self._max_responses or self._num_characters > self._max_characters
-        ):
-            _, oldest = self._stored.popitem(last=False)
-            self._num_characters -= oldest.num_characters
+        self._latest.put(stored.response["id"], stored)
 
     def get(self, response_id: str) -> Stored:
         """The response. Raises `ResponseNotFound`."""
-        stored = self._stored.get(response_id)
+        stored = self._latest.get(response_id)
         if stored is None:
             raise ResponseNotFound(
                 f"There is no response {response_id[:80]!r}.",
-                f"The latest {self._max_responses} are kept until the server stops, unless store "
-                "is false.",
+                f"The latest {self._latest.max_entries} are kept until the server stops, unless "
+                "store is false.",
                 param="response_id",
             )
         return stored
 
     def remove(self, response_id: str) -> None:
         """Forget a response. Raises `ResponseNotFound`."""
-        self._num_characters -= self.get(response_id).num_characters
-        del self._stored[response_id]
+        self.get(response_id)
+        self._latest.remove(response_id)
 
 
 def input_items(response_id: str, messages: Sequence[Message]) -> list[dict[str, Any]]:
