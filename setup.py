@@ -4,7 +4,6 @@ Without a C++ compiler the package installs all the same and runs on its PyTorch
 """
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -19,13 +18,22 @@ FLAGS = [
     *("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti"),
     "-ffp-contract=off",  # the order and rounding of every sum are ours to fix
     # GCC takes the undefined halves inside its own intrinsics for mistakes of ours.
-    *("-Wall", "-Wextra", "-Wno-maybe-uninitialized"),
+    *("-Wall", "-Wextra", "-Wno-maybe-uninitialized", "-Wno-uninitialized"),
 ]
-ISA_FLAGS = {
+# What is written for one kind of processor: its instruction sets, and how each is asked for.
+AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
+X86 = {
     "isa_avx2.cpp": ["-mavx2", "-mfma"],
-    "isa_avx512.cpp": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
+    "isa_avx512.cpp": AVX512,
+    "isa_avx512_vnni.cpp": [*AVX512, "-mavx512vnni"],
+    "isa_avx512_bf16.cpp": [*AVX512, "-mavx512bf16"],
+    "isa_amx.cpp": [*AVX512, "-mavx512bf16", "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
 }
-IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
+ARM = {
+    "isa_neon.cpp": [],
+    "isa_neon_dotprod.cpp": ["-march=armv8.2-a+dotprod"],
+}
+ISA_FLAGS = {"x86_64": X86, "amd64": X86, "aarch64": ARM, "arm64": ARM}
 
 
 class BuildKernels(build_ext):
@@ -50,11 +58,16 @@ class BuildKernels(build_ext):
         objects = Path(self.build_temp)
         objects.mkdir(parents=True, exist_ok=True)
         made = []
-        for source in map(Path, ext.sources):
+        isas = ISA_FLAGS.get(machine_of(compiler), {})
+        others = {name for each in (X86, ARM) for name in each if name not in isas}
+        wanted = [path for path in map(Path, ext.sources) if path.name not in others]
+        known = [path for path in wanted if has_flags(compiler, path, isas.get(path.name, []))]
+        macros = [f"-D{macro_of(path)}" for path in known if path.name in isas]
+        for source in known:
             made.append(str(objects / source.with_suffix(".o").name))
-            own_flags = [*ISA_FLAGS.get(source.name, ()), *(["-DPENSTOCK_X86"] if IS_X86 else ())]
-            run([*compiler, *FLAGS, *own_flags, "-c", str(source), "-o", made[-1]])
-        run([*compiler, "-shared", "-pthread", *made, "-o", str(library)])
+            flags = [*FLAGS, *macros, *isas.get(source.name, []), *added_flags()]
+            run([*compiler, *flags, "-c", str(source), "-o", made[-1]])
+        run([*compiler, "-shared", "-pthread", *added_flags(), *made, "-o", str(library)])
 
 
 class PlatformWheel(bdist_wheel):
@@ -73,6 +86,32 @@ def find_compiler() -> list[str] | None:
     return [found] if found else None
 
 
+def added_flags() -> list[str]:
+    """What whoever builds wants besides, such as the sanitizers."""
+    return os.environ.get("CXXFLAGS", "").split()
+
+
+def machine_of(compiler: list[str]) -> str:
+    """The kind of processor that the compiler writes for, which need not be this machine's."""
+    command = [*compiler, "-dumpmachine"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    return done.stdout.partition("-")[0].lower()
+
+
+def has_flags(compiler: list[str], source: Path, flags: list[str]) -> bool:
+    """Whether the compiler knows the instructions that a source is written in."""
+    command = [*compiler, *flags, "-x", "c++", "-fsyntax-only", os.devnull]
+    has = not flags or subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
+    if not has:
+        sys.stderr.write(f"{compiler[0]} is too old for {source.name}, which is left out.\n")
+    return has
+
+
+def macro_of(source: Path) -> str:
+    """By what the rest of the library knows that an instruction set is part of it."""
+    return source.stem.replace("isa_", "PENSTOCK_").upper()
+
+
 def run(command: list[str]) -> None:
     subprocess.run(command, check=True)  # noqa: S603  # the compiler and our own sources
 
@@ -82,20 +121,11 @@ def announce(problem: str) -> None:
     sys.stderr.write(f"Penstock installs without its native kernels: {problem}.\n")
 
 
-def sources() -> list[str]:
-    """Every translation unit that this machine's kind of CPU can use."""
-    return [
-        path.as_posix()
-        for path in sorted(KERNELS.glob("*.cpp"))
-        if IS_X86 or path.name not in ISA_FLAGS
-    ]
-
-
 setup(
     ext_modules=[
         Extension(
             "penstock.kernels.libpenstock_kernels",
-            sources(),
+            sorted(path.as_posix() for path in KERNELS.glob("*.cpp")),
             depends=sorted(path.as_posix() for path in KERNELS.glob("*")),
             optional=True,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from benchmarks.load import Load, Prompt
 
 NUM_STREAMS = 16
+LONG_PROMPT = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,11 @@ class Case:
     title: str
     num_streams: int
     arrivals: Callable[[Size], tuple[int, ...]]
+    own_prompt_tokens: int | None = None  # the size's otherwise
+    own_new_tokens: int | None = None
+
+    def prompt_tokens(self, size: Size) -> int:
+        return size.prompt_tokens if self.own_prompt_tokens is None else self.own_prompt_tokens
 
     @property
     def needs_arrivals(self) -> bool:
@@ -38,7 +44,7 @@ class Case:
         return Load(
             prompts=prompts[: self.num_streams],
             arrivals=self.arrivals(size),
-            new_tokens=size.new_tokens,
+            new_tokens=size.new_tokens if self.own_new_tokens is None else self.own_new_tokens,
         )
 
 
@@ -53,6 +59,13 @@ CASES: Mapping[str, Case] = {
         title="16 streams, one after the other",
         num_streams=NUM_STREAMS,
         arrivals=lambda size: tuple(i * size.tokens_between_arrivals for i in range(NUM_STREAMS)),
+    ),
+    "prefill": Case(
+        title="1 long prompt",
+        num_streams=1,
+        arrivals=lambda _: (0,),
+        own_prompt_tokens=LONG_PROMPT,
+        own_new_tokens=4,
     ),
     "newcomer": Case(
         title="1 stream joins 15 that run",

@@ -1,5 +1,6 @@
 """A contender seen from the outside: starts its process, hands it loads, takes its answers."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,6 +9,11 @@ from pathlib import Path
 from benchmarks.load import About, Load, Run, about_from, run_from, to_line
 
 ROOT = Path(__file__).parents[1]
+OWN_INTERPRETER = Path(sys.executable)
+
+
+# Threads that spin for a core that others have stand still on a busy machine: rivals get a fair go.
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
 
 class ContenderFailed(Exception):
@@ -17,12 +23,13 @@ class ContenderFailed(Exception):
 class ContenderProcess:
     """Owns the process, which loads its model while others do; `close` ends it."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, interpreter: Path = OWN_INTERPRETER) -> None:
         self.name = name
         self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  # open as long as the process
-        self._process = subprocess.Popen(  # noqa: S603  # our own module, in this interpreter
-            [sys.executable, "-m", "benchmarks.contenders", name, str(folder)],
+        self._process = subprocess.Popen(  # noqa: S603  # our own module
+            [interpreter, "-m", "benchmarks.contenders", name, str(folder)],
             cwd=ROOT,
+            env={**os.environ, **PATIENT},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,

@@ -26,7 +26,7 @@ class Figures:
 
 def figures(runs: Sequence[Run]) -> Figures:
     """Rates are medians of rounds; waits and gaps are percentiles of all streams of all rounds."""
-    rates = [_decode_rate(run.streams) for run in runs]
+    rates = _known([decode_rate(run.streams) for run in runs])
     waits = [wait for run in runs for wait in map(first_token_seconds, run.streams)]
     gaps = [gap for run in runs for stream in run.streams for gap in _gaps(stream)]
     peaks = [run.peak_bytes for run in runs if run.peak_bytes is not None]
@@ -53,13 +53,19 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
 
 
-def _decode_rate(streams: Sequence[Stream]) -> float:
+def decode_rate(streams: Sequence[Stream]) -> float:
+    """Tokens per second while all streams write; not a number where they never all did."""
     start = max(stream.moments[0] for stream in streams)
     end = min(stream.moments[-1] for stream in streams)
-    if end <= start:
-        raise ValueError("The first stream ended before the last one began: give longer texts.")
+    if end <= start:  # few tokens that became visible together, or a start too slow for so few
+        return math.nan
     written = sum(start < moment <= end for stream in streams for moment in stream.moments)
     return written / (end - start)
+
+
+def _known(rates: Sequence[float]) -> Sequence[float]:
+    """Those that are numbers, if any is."""
+    return [rate for rate in rates if not math.isnan(rate)] or [math.nan]
 
 
 def _overall_rate(streams: Sequence[Stream]) -> float:

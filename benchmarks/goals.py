@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from statistics import median
 
 from benchmarks.contenders import CONTENDERS
+from benchmarks.measure import Turn
 from benchmarks.results import Results
 
-OVER_HTTP = "penstock-http"
 MEGABYTE = 1_000_000
 
 
@@ -41,10 +42,16 @@ class Outcome:
         return self.goal.is_met_by(self.value)
 
 
-ONE_STREAM = Goal(title="1 stream over the best rival", target=1.3, unit="x")
+ONE_STREAM = Goal(title="1 stream over the best rival of this width", target=1.5, unit="x")
+BANDWIDTH = Goal(title="1 stream's share of the memory bandwidth", target=0.75, unit="")
 STAGGERED = Goal(
     title="16 staggered streams over the best rival's 16 at once", target=1.4, unit="x"
 )
+OVER_HTTP = Goal(
+    title="16 streams over HTTP over the best rival's bare engine", target=2.5, unit="x"
+)
+HTTP_COST = Goal(title="16 streams over HTTP over our bare engine", target=0.95, unit="x")
+PREFILL = Goal(title="512 prompt tokens over the best rival of this width", target=1, unit="x")
 GROWTH = Goal(title="16 staggered streams over 1 stream", target=8, unit="x")
 NEWCOMER = Goal(
     title="First token while 15 run, in decode steps of an idle engine",
@@ -63,32 +70,50 @@ def outcomes(all_results: Sequence[Results]) -> list[Outcome]:
     found: list[Outcome] = []
     for results in all_results:
         for name in results.contenders:
-            if CONTENDERS[name].is_ours and name != OVER_HTTP:
-                found += _engine_outcomes(results, name)
-        if results.is_built_in:
-            found += _server_outcomes(results)
+            entry = CONTENDERS[name]
+            if entry.is_ours:
+                values = _server_values if entry.is_server else _engine_values
+                found += [
+                    Outcome(goal=goal, model=results.model_id, contender=name, value=value)
+                    for goal, value in values(results, name)
+                    if not isnan(value)
+                ]
     return found
 
 
-def _engine_outcomes(results: Results, name: str) -> Iterator[Outcome]:
-    one, staggered = results.figures("one", name), results.figures("staggered", name)
-    newcomer = results.figures("newcomer", name)
-    values = [
-        (GROWTH, staggered.decode_rate / one.decode_rate),
-        (NEWCOMER, newcomer.last_arrival_first_token / one.gap_p50),
-    ]
-    rivals = results.best_rival_rate("one"), results.best_rival_rate("together")
-    if rivals[0] is not None and rivals[1] is not None:
-        values.append((ONE_STREAM, one.decode_rate / rivals[0]))
-        values.append((STAGGERED, staggered.decode_rate / rivals[1]))
-    for goal, value in values:
-        yield Outcome(goal=goal, model=results.model_id, contender=name, value=value)
+def _engine_values(results: Results, name: str) -> Iterator[tuple[Goal, float]]:
+    width = CONTENDERS[name].width
+    if rival := results.best_rival("one", width):
+        yield ONE_STREAM, results.decode_ratio(Turn("one", name), Turn("one", rival))
+    share = results.bandwidth_share(name)
+    if share is not None:
+        yield BANDWIDTH, share
+    if rival := results.best_reader("prefill", width):
+        yield PREFILL, results.prompt_ratio(Turn("prefill", name), Turn("prefill", rival))
+    if results.has("staggered", name):
+        yield from _staggered_values(results, name)
 
 
-def _server_outcomes(results: Results) -> Iterator[Outcome]:
-    seconds = median(start.ready_seconds for start in results.starts)
-    yield Outcome(goal=READY, model=results.model_id, contender=OVER_HTTP, value=seconds)
-    peak = results.peak_bytes(OVER_HTTP) if OVER_HTTP in results.contenders else None
-    if peak is not None:
-        value = peak / MEGABYTE
-        yield Outcome(goal=MEMORY, model=results.model_id, contender=OVER_HTTP, value=value)
+def _staggered_values(results: Results, name: str) -> Iterator[tuple[Goal, float]]:
+    staggered, one = Turn("staggered", name), Turn("one", name)
+    if rival := results.best_rival("together", CONTENDERS[name].width):
+        yield STAGGERED, results.decode_ratio(staggered, Turn("together", rival))
+    yield GROWTH, results.decode_ratio(staggered, one)
+    if results.has("newcomer", name):
+        newcomer = results.figures("newcomer", name)
+        step_seconds = results.figures("one", name).gap_p50
+        yield NEWCOMER, newcomer.last_arrival_first_token / step_seconds
+
+
+def _server_values(results: Results, name: str) -> Iterator[tuple[Goal, float]]:
+    width, together = CONTENDERS[name].width, Turn("together", name)
+    if rival := results.best_rival("together", width):
+        yield OVER_HTTP, results.decode_ratio(together, Turn("together", rival))
+    bare = f"penstock-{width}"
+    if results.has("together", name) and results.has("together", bare):
+        yield HTTP_COST, results.decode_ratio(together, Turn("together", bare))
+    if results.is_built_in and width == "float32":
+        yield READY, median(start.ready_seconds for start in results.starts)
+        peak = results.peak_bytes(name)
+        if peak is not None:
+            yield MEMORY, peak / MEGABYTE

@@ -4,7 +4,9 @@ Plain values that cross a pipe as JSON. Knows no contender and no figure.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class Load:
     prompts: tuple[Prompt, ...]
     arrivals: tuple[int, ...]
     new_tokens: int
+    num_beams: int = 1
 
     @property
     def all_at_once(self) -> bool:
@@ -66,7 +69,10 @@ def load_from(line: str) -> Load:
         Prompt(token_ids=tuple(p["token_ids"]), text=p["text"]) for p in fields["prompts"]
     )
     return Load(
-        prompts=prompts, arrivals=tuple(fields["arrivals"]), new_tokens=fields["new_tokens"]
+        prompts=prompts,
+        arrivals=tuple(fields["arrivals"]),
+        new_tokens=fields["new_tokens"],
+        num_beams=fields["num_beams"],
     )
 
 
@@ -75,7 +81,11 @@ def about_from(line: str) -> About:
 
 
 def run_from(line: str) -> Run:
-    fields = json.loads(line)
+    return run_of(json.loads(line))
+
+
+def run_of(fields: Mapping[str, Any]) -> Run:
+    """A run from the fields that JSON keeps of it."""
     streams = tuple(
         Stream(
             submitted=s["submitted"],

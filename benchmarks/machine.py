@@ -1,4 +1,6 @@
-"""The machine a measurement ran on: its cores, instruction sets, versions and memory bandwidth."""
+"""The machine a measurement ran on: its cores, instruction sets, versions, bandwidth and peak."""
+
+from __future__ import annotations
 
 import os
 import platform
@@ -6,11 +8,19 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter, sleep
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # peers have no torch
+    from torch import Tensor
 
 INTERESTING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 PACKAGES = ("penstock", "torch", "transformers", "tokenizers", "numpy")
 BANDWIDTH_BYTES = 512 * 2**20  # far more than any cache holds
 BANDWIDTH_PASSES = 5
+PEAK_SIZE = 2048  # the sides of the square matrices
+PEAK_PASSES = 3
+PEAK_SAMPLE = 256  # the sides of a first look
+PEAK_SECONDS = 1.0  # a format that would take longer than this is not measured whole
 SECONDS_OF_LISTENING = 2.0
 
 
@@ -64,6 +74,37 @@ class Bandwidth:
         started = perf_counter()
         self._matrix.mv(self._vector)
         return BANDWIDTH_BYTES / (perf_counter() - started)
+
+
+class Peak:
+    """Measures how fast all cores together multiply matrices, in the formats torch has."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self._matrices = {
+            "float32": torch.ones(PEAK_SIZE, PEAK_SIZE),
+            "bfloat16": torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=torch.bfloat16),
+        }
+
+    def measure(self) -> dict[str, float]:
+        """Multiplications and additions per second of a square product: best pass, by format."""
+        return {name: _rate(matrix) for name, matrix in self._matrices.items()}
+
+
+def _rate(matrix: Tensor) -> float:
+    """Of whole matrices, but where a format is emulated of a small part of them."""
+    rate = _rate_of(matrix[:PEAK_SAMPLE, :PEAK_SAMPLE].contiguous())
+    return rate if 2 * PEAK_SIZE**3 / rate > PEAK_SECONDS else max(rate, _rate_of(matrix))
+
+
+def _rate_of(matrix: Tensor) -> float:
+    def seconds() -> float:
+        started = perf_counter()
+        matrix @ matrix
+        return perf_counter() - started
+
+    return 2 * len(matrix) ** 3 / min(seconds() for _ in range(PEAK_PASSES))
 
 
 def busy_share() -> float | None:

@@ -6,13 +6,18 @@ from pathlib import Path
 
 def peak_bytes_of_family(process_id: int) -> int | None:
     """The same of a process and the workers it has now, added up though they may differ in time."""
+    peaks = map(peak_bytes, family_of(process_id))
+    return sum(peak for peak in peaks if peak is not None) or None
+
+
+def family_of(process_id: int) -> list[int]:
+    """A process and all that it started and that live."""
     try:
         tasks = list(Path(f"/proc/{process_id}/task").iterdir())
         children = {int(c) for task in tasks for c in (task / "children").read_text().split()}
     except OSError:
         children = set()
-    peaks = [peak_bytes(process_id), *map(peak_bytes_of_family, children)]
-    return sum(peak for peak in peaks if peak is not None) or None
+    return [process_id, *(one for child in children for one in family_of(child))]
 
 
 def peak_bytes(process_id: int | None = None) -> int | None:

@@ -11,7 +11,12 @@ import penstock
 
 BUILT_IN = Path(penstock.__file__).parent / "model" / "builtin"
 BUILT_IN_ID = "penstock-tiny"
-MODELS = {"gpt2": "GPT-2 shape, 124 M, random weights", BUILT_IN_ID: "penstock-tiny, built in"}
+MODELS = {
+    "gpt2": "GPT-2 shape, 124 M, random weights",
+    "qwen2": "Qwen2-0.5B shape, 494 M, random weights",
+    BUILT_IN_ID: "penstock-tiny, built in",
+}
+USUAL = ("gpt2", BUILT_IN_ID)  # qwen2 takes some 20 GB of memory beside all contenders
 SEED = 20  # of the random weights
 
 
@@ -33,6 +38,10 @@ def benchmark_models(names: list[str]) -> Iterator[list[BenchmarkModel]]:
             folder = Path(scratch) / "gpt2-shape"
             _write_random_gpt2(folder)
             models.append(BenchmarkModel("gpt2", MODELS["gpt2"], folder))
+        if "qwen2" in names:
+            folder = Path(scratch) / "qwen2-shape"
+            _write_random_qwen2(folder)
+            models.append(BenchmarkModel("qwen2", MODELS["qwen2"], folder))
         if BUILT_IN_ID in names:
             models.append(BenchmarkModel(BUILT_IN_ID, MODELS[BUILT_IN_ID], BUILT_IN))
         yield models
@@ -48,6 +57,29 @@ def _write_random_gpt2(folder: Path) -> None:
     config = GPT2Config()
     torch.manual_seed(SEED)
     GPT2LMHeadModel(config).save_pretrained(folder)
+    _write_tokenizer(folder, config.vocab_size)
+
+
+def _write_random_qwen2(folder: Path) -> None:
+    """Qwen2-0.5B from its configuration alone, in bf16 as it is published."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    config = Qwen2Config(
+        vocab_size=151_936,
+        hidden_size=896,
+        intermediate_size=4864,
+        num_hidden_layers=24,
+        num_attention_heads=14,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
+        dtype="bfloat16",
+    )
+    torch.manual_seed(SEED)
+    Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
     _write_tokenizer(folder, config.vocab_size)
 
 

@@ -19,7 +19,8 @@ from penstock.engine.prepare import prepare
 from penstock.model.dtypes import Dtype
 from penstock.model.loading import LoadedModel, load_model
 from penstock.ops.choose import choose_ops
-from penstock.training.corpus import is_held_out, read_documents, without_doubles
+from penstock.training.preparing import is_held_out
+from penstock.training.prose import read_documents, without_doubles
 from penstock.training.recipe import DataSource
 from penstock.types import GenerationRequest, PromptScored
 

@@ -16,7 +16,7 @@ from time import perf_counter, thread_time
 from typing import Any
 
 from benchmarks.machine import num_cores
-from benchmarks.models import MODELS, benchmark_models
+from benchmarks.models import MODELS, USUAL, benchmark_models
 from benchmarks.prompts import prompts
 from penstock.engine import batch, computing
 from penstock.engine.active_request import ActiveRequest
@@ -178,7 +178,7 @@ def _split(milliseconds: Callable[[str], float]) -> dict[str, float]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile_step", description=__doc__)
-    parser.add_argument("--models", nargs="+", choices=[*MODELS], default=[*MODELS])
+    parser.add_argument("--models", nargs="+", choices=[*MODELS], default=[*USUAL])
     parser.add_argument("--dtypes", nargs="+", default=["float32"])
     parser.add_argument("--strategies", nargs="+", default=["greedy", "sampling"])
     parser.add_argument("--streams", nargs="+", type=int, default=[1, 16])

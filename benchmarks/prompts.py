@@ -13,13 +13,14 @@ TEXT = (
     "the warm places under the sky the one beside their stove was the warmest of them all and the "
     "youngest daughter who never said much asked each time whether the king was still waiting there"
 )
+REPEATS = 6  # long enough for the longest prompt
 WORDS_APART = 5  # streams begin at different words, so no two prompts agree
 
 
 def prompts(folder: Path, *, count: int, num_tokens: int) -> tuple[Prompt, ...]:
     """`count` prompts of exactly `num_tokens` tokens of the folder's tokenizer."""
     tokenizer = Tokenizer.from_folder(folder)
-    words = TEXT.split()
+    words = TEXT.split() * REPEATS
     starts = [WORDS_APART * i % len(words) for i in range(count)]
     return tuple(
         _cut(tokenizer, " ".join(words[start:] + words[:start]), num_tokens) for start in starts

@@ -9,6 +9,7 @@ from benchmarks.cases import CASES, Size
 from benchmarks.contenders import CONTENDERS
 from benchmarks.goals import MEGABYTE, Outcome, outcomes
 from benchmarks.machine import Machine
+from benchmarks.measure import Turn
 from benchmarks.results import Results
 
 RIVAL_CASES = {"one": "one", "together": "together", "staggered": "together"}
@@ -84,8 +85,13 @@ def _outcome(outcome: Outcome | None) -> str:
 
 
 def _ratio_table(results: Results) -> Iterator[str]:
-    """Decode rates over the best rival's on the same case; staggered over the rival's at once."""
-    yield _row(["decode rate over the best rival's", *(CASES[case].title for case in RIVAL_CASES)])
+    """Rates over the best rival's of that width; staggered over the rival's at once."""
+    yield _row(
+        [
+            "decode rate over the best rival's of this width",
+            *(CASES[case].title for case in RIVAL_CASES),
+        ]
+    )
     yield _rule(1 + len(RIVAL_CASES))
     for name in results.contenders:
         cells = [_ratio(results, case, rival, name) for case, rival in RIVAL_CASES.items()]
@@ -93,10 +99,10 @@ def _ratio_table(results: Results) -> Iterator[str]:
 
 
 def _ratio(results: Results, case: str, rival_case: str, name: str) -> str:
-    best = results.best_rival_rate(rival_case)
+    best = results.best_rival(rival_case, CONTENDERS[name].width)
     if best is None or not results.has(case, name):
         return ""
-    return f"{results.figures(case, name).decode_rate / best:.2f}"
+    return f"{results.decode_ratio(Turn(case, name), Turn(rival_case, best)):.2f}"
 
 
 def _figure_table(results: Results) -> Iterator[str]:
@@ -126,6 +132,8 @@ def _figure_cells(results: Results, case: str, name: str) -> list[str]:
 
 def _footnotes(results: Results) -> Iterator[str]:
     yield f"Memory is read at {results.bandwidth / 1e9:.1f} GB/s (best round)."
+    peaks = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {w}" for w, rate in results.peaks.items())
+    yield f"Square matrix products by torch reach {peaks} (best round)."
     if results.starts:
         seconds = median(start.ready_seconds for start in results.starts)
         yield f"The server is ready after {seconds:.2f} s (median of {len(results.starts)})."
@@ -153,6 +161,7 @@ def _model_json(results: Results) -> dict[str, Any]:
         "id": results.model_id,
         "label": results.measured.model.label,
         "bandwidths": results.measured.bandwidths,
+        "peaks": results.measured.peaks,
         "starts": [asdict(start) for start in results.starts],
         "contenders": {name: asdict(results.about(name)) for name in results.contenders},
         "figures": [

@@ -13,7 +13,7 @@ from time import perf_counter, sleep
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from benchmarks.memory import peak_bytes_of_family
+from benchmarks.memory import family_of, peak_bytes_of_family
 
 POLL_SECONDS = 0.02
 GIVE_UP_SECONDS = 120
@@ -62,8 +62,11 @@ class ServerProcess:
 
     def processor_seconds(self) -> float:
         """What the server's own process has taken so far, without its workers."""
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+        return _processor_seconds(self._process.pid)
+
+    def family_processor_seconds(self) -> float:
+        """What the server and its workers have taken so far."""
+        return sum(map(_processor_seconds, family_of(self._process.pid)))
 
     def close(self) -> None:
         self._process.terminate()
@@ -102,6 +105,11 @@ def measure_start(model: str) -> Start:
         return server.wait_until_ready()
 
 
+def _processor_seconds(pid: int) -> float:
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -111,8 +119,12 @@ def _free_port() -> int:
 def _plain_environment(folder: Path) -> dict[str, str]:
     """This environment without settings of Penstock, which would make runs differ.
 
-    Rounds repeat their prompts, which the others compute each time.
+    Rounds repeat their prompts, which the others compute each time: so nothing is kept here.
     """
     kept = {name: value for name, value in os.environ.items() if "PENSTOCK" not in name}
-    own = {"PENSTOCK_DATA_DIR": str(folder / "data"), "PENSTOCK_ENGINE__PREFIX_CACHE": "false"}
+    own = {
+        "PENSTOCK_DATA_DIR": str(folder / "data"),
+        "PENSTOCK_ENGINE__PREFIX_CACHE": "false",
+        "PENSTOCK_CACHE_MIB": "0",
+    }
     return kept | own

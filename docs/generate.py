@@ -6,7 +6,7 @@ Everything there has one home in the code: change that, then run `make fix`.
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from penstock import errors
-from penstock.api.capabilities import DIALECTS, treatments
+from penstock.api.capabilities import ADDRESSES, DIALECTS, LASTING, treatments
 from penstock.api.errors import status_of
 from penstock.cli.exits import exit_code_for
 from penstock.cli.main import app
@@ -40,21 +40,25 @@ SHAPES = {
     "layers": "low, high, or a list of numbers",
     "start_and_factor": "a pair: tokens, factor",
     "text": "a text",
+    "prompt": "a text or a list of token ids",
     "texts": "texts",
     "json": "an object",
 }
 FOLDER = Path(__file__).parent / "reference"
+RELIABILITY = Path(__file__).parent / "reliability.md"
+FIGURES = Path(__file__).parent / "reliability.json"
 NOTE = "<!-- Written by docs/generate.py. Change the code, then run: make fix -->"
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or only compare them."""
     pages = {FOLDER / f"{name}.md": text for name, text in build_pages().items()}
+    pages[RELIABILITY] = build_reliability(json.loads(FIGURES.read_text()))
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text() != text]
     left_over = [path for path in FOLDER.glob("*.md") if path not in pages]
     if "--check" in arguments:
         for path in (*stale, *left_over):
-            print(f"docs/reference/{path.name} is stale. Run: make fix", file=sys.stderr)
+            print(f"{path.relative_to(FOLDER.parents[1])} is stale. Run: make fix", file=sys.stderr)
         return 1 if stale or left_over else 0
     FOLDER.mkdir(exist_ok=True)
     for path in stale:
@@ -75,6 +79,44 @@ def build_pages() -> dict[str, str]:
         "ollama": _page("The Ollama dialect, field by field", _dialect_sections("ollama")),
         "anthropic": _page("The Anthropic dialect, field by field", _dialect_sections("anthropic")),
     }
+
+
+def build_reliability(figures: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the last full runs of the tests that break things measured."""
+    sections = [
+        "Written by `make stress`, which runs the tests that kill, starve and confuse the server, "
+        "and those that compare what it writes with a standard, at their full counts; a tenth of "
+        "that is part of `make test`. A run whose figures are not as they must be fails. Nothing "
+        "here is written by hand."
+    ]
+    for test, cases in figures.items():
+        sections.append(f"## {test[0].upper()}{test[1:]}")
+        sections += _together(cases) if _are_alike(cases) else map(_case, cases, cases.values())
+    return _page("Reliability, measured", sections)
+
+
+def _case(name: str, case: Mapping[str, Any]) -> str:
+    rows = [[figure, str(value)] for figure, value in case["figures"].items()]
+    return f"**{name}** ({_occasion(case)})\n\n{_table(['', ''], rows)}"
+
+
+MANY = 3  # from so many on, cases are lines of one table
+
+
+def _are_alike(cases: Mapping[str, Any]) -> bool:
+    occasions = {(_occasion(case), *case["figures"]) for case in cases.values()}
+    return len(cases) >= MANY and len(occasions) == 1
+
+
+def _together(cases: Mapping[str, Any]) -> Iterator[str]:
+    """Many cases that tell the same figures of the same day, one a line."""
+    first = next(iter(cases.values()))
+    rows = [[name, *map(str, case["figures"].values())] for name, case in cases.items()]
+    yield f"{_occasion(first)}\n\n{_table(['', *first['figures']], rows)}"
+
+
+def _occasion(case: Mapping[str, Any]) -> str:
+    return f"{case['date']}, {case['machine']}"
 
 
 def _page(title: str, sections: Iterable[str]) -> str:
@@ -167,11 +209,13 @@ def _dialect_sections(dialect: str) -> Iterator[str]:
         "What each route does with each field of a request. Nothing is ignored in silence: a field "
         "is **honoured**; or it is **harmless**, because it asks for nothing that could be done "
         "differently here; or it is **refused** with a 400 that names it, unless it is sent at a "
-        "value that asks for nothing. A field that is not in the table is refused too. "
+        "value that asks for nothing. A field that is not in the table is refused too; a field "
+        "inside another is named with it, `stream_options.include_usage`. "
         "`GET /v1/capabilities` tells programs the same."
     )
-    for route in DIALECTS[dialect]:
-        yield f"## `POST {route}`"
+    others = (*LASTING, *ADDRESSES) if dialect == "openai" else ()
+    for route in (*DIALECTS[dialect], *others):
+        yield f"## `{route if route in others[len(LASTING) :] else f'POST {route}'}`"
         rows = (
             [f"`{t.name}`", t.treatment, _accepted(t.accepted), t.note] for t in treatments(route)
         )

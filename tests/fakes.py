@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
 
+from penstock.engine.metrics import EngineStats
 from penstock.errors import ModelGated, ModelNotFound, NotAllowed, PromptTooLong, UnsupportedModel
 from penstock.model.hub_progress import DownloadProgress, Progress
 from penstock.serving.adapter_info import AdapterInfo
@@ -36,6 +37,7 @@ WORDS = [
     f" {word}" for word in re.split(" ", "there was a miller who had a mill by the river 🦀 and")
 ]
 CONTEXT_LENGTH = 512
+LONGEST_WORD = 1000  # of a token id
 EMBEDDING_SIZE = 4
 DEFAULT_SEED = 42
 
@@ -93,6 +95,17 @@ class FakeEngine:
 
     def cancel(self, request_id: str) -> None:
         self.cancelled.append(request_id)
+
+    def stats(self) -> EngineStats:
+        return EngineStats(
+            num_running=len(self.running),
+            num_waiting=0,
+            num_free_blocks=8,
+            num_blocks=8,
+            num_steps=self.num_steps,
+            num_computed_tokens=self.num_steps,
+            num_cached_tokens=0,
+        )
 
     def step(self) -> list[EngineOutput]:
         self.may_step.wait(10)
@@ -227,7 +240,7 @@ class FakeKit:
         return Tokenized(tuple(map(len, words)), words)
 
     def detokenize(self, token_ids: tuple[int, ...]) -> str:
-        return " ".join("x" * token_id for token_id in token_ids)
+        return " ".join("x" * min(token_id, LONGEST_WORD) for token_id in token_ids)
 
     def render_chat(
         self,

@@ -4,7 +4,7 @@ from typing import Literal, Protocol
 
 from benchmarks.load import About, Load, Stream
 
-Dtype = Literal["float32", "bfloat16"]
+Width = Literal["float32", "bfloat16", "int8", "int4"]
 
 
 class Contender(Protocol):

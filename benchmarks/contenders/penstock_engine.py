@@ -3,7 +3,7 @@
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.contenders.interface import Dtype
+from benchmarks.contenders.interface import Width
 from benchmarks.load import About, Load, Stream
 from benchmarks.machine import num_cores
 from benchmarks.memory import peak_bytes
@@ -12,16 +12,16 @@ from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
 from penstock.model.loading import load_model
 from penstock.ops.choose import choose_ops
-from penstock.types import GenerationRequest, TokensAdded
+from penstock.types import DecodingParams, GenerationRequest, TokensAdded
 
 
 class PenstockEngine:
     """One engine for all loads; a stream's moments are when its step came back."""
 
-    def __init__(self, folder: Path, dtype: Dtype) -> None:
+    def __init__(self, folder: Path, width: Width) -> None:
         chosen = choose_ops(num_threads=num_cores())
         self._reason = chosen.reason
-        self._model = load_model(folder, model_id=folder.name, ops=chosen.ops, dtype=dtype)
+        self._model = load_model(folder, model_id=folder.name, ops=chosen.ops, dtype=width)
         # rounds repeat their prompts, which the others compute each time
         self._engine = Engine(self._model, EngineConfig(prefix_cache=False))
 
@@ -64,7 +64,8 @@ def _request(load: Load, index: int) -> GenerationRequest:
         request_id=str(index),
         prompt=load.prompts[index].token_ids,
         model="benchmark",
-        strategy="greedy",
+        strategy="greedy" if load.num_beams == 1 else "beam_search",
+        params=DecodingParams(num_beams=load.num_beams),
         max_new_tokens=load.new_tokens,
         min_new_tokens=load.new_tokens,
     )

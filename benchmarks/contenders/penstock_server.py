@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from time import perf_counter
 
+from benchmarks.contenders.interface import Width
 from benchmarks.load import About, Load, Stream
 from benchmarks.server_process import ServerProcess
 
@@ -16,9 +17,8 @@ LAST = b"[DONE]"
 class PenstockServer:
     """A server process with one model; one connection per stream."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._server = ServerProcess(str(folder))
+    def __init__(self, folder: Path, width: Width) -> None:
+        self._server = ServerProcess(str(folder), {"PENSTOCK_ENGINE__DTYPE": width})
         try:
             self._start = self._server.wait_until_ready()
         except Exception:

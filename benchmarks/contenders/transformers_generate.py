@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, StoppingCriteria, StoppingCriteriaList
 
-from benchmarks.contenders.interface import Dtype
+from benchmarks.contenders.interface import Width
 from benchmarks.load import About, Load, Stream
 from benchmarks.memory import peak_bytes
 
@@ -15,15 +15,15 @@ from benchmarks.memory import peak_bytes
 class TransformersGenerate:
     """A model as `from_pretrained` gives it, in one number format."""
 
-    def __init__(self, folder: Path, dtype: Dtype) -> None:
+    def __init__(self, folder: Path, width: Width) -> None:
         self._model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), local_files_only=True
+            folder, dtype=getattr(torch, width), local_files_only=True
         ).eval()
 
     def about(self) -> About:
         weights = sum(p.nbytes for p in self._model.parameters())
-        positions = self._model.get_input_embeddings(), self._model.config.n_positions
-        gathered = positions[1] * positions[0].weight[0].nbytes  # looked up, never read whole
+        one_row = self._model.get_input_embeddings().weight[0].nbytes
+        gathered = getattr(self._model.config, "n_positions", 0) * one_row  # never read whole
         return About(
             detail=f"attention: {self._model.config._attn_implementation}",
             weight_bytes=weights - gathered,
@@ -38,6 +38,7 @@ class TransformersGenerate:
             prompts,
             attention_mask=torch.ones_like(prompts),
             do_sample=False,
+            num_beams=load.num_beams,
             max_new_tokens=load.new_tokens,
             min_new_tokens=load.new_tokens,
             pad_token_id=0,

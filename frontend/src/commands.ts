@@ -3,7 +3,7 @@
 import type { App } from "./app";
 import { seamOf } from "./state/writing";
 import { SEED, without } from "./parameters/values";
-import { SCREENS, THEMES } from "./state/screen";
+import { SCREEN_NAMES, SCREENS, THEMES } from "./state/screen";
 
 export interface Keys {
   /** `KeyboardEvent.key`, or with `alt` its `code`, which Option on a Mac leaves alone. */
@@ -27,9 +27,14 @@ export interface Command {
 }
 
 export function commandsOf(app: App): Command[] {
-  return app.screen.screen.value === "write"
-    ? [...writeCommands(app), ...draftCommands(app), ...viewCommands(app), ...choiceCommands(app)]
-    : [...compareCommands(app), ...draftCommands(app), ...viewCommands(app)];
+  switch (app.screen.screen.value) {
+    case "write":
+      return [...writeCommands(app), ...draftCommands(app), ...viewCommands(app), ...choiceCommands(app)];
+    case "compare":
+      return [...compareCommands(app), ...draftCommands(app), ...viewCommands(app)];
+    case "history":
+      return [...historyCommands(app), ...viewCommands(app)];
+  }
 }
 
 export function matches(keys: Keys, event: KeyboardEvent): boolean {
@@ -149,6 +154,26 @@ function compareCommands({ comparing, screen }: App): Command[] {
   ];
 }
 
+function historyCommands({ history }: App): Command[] {
+  return [
+    {
+      id: "reload-history",
+      label: "Look for what is new",
+      group: "View",
+      isEnabled: !history.isLoading.value,
+      run: () => void history.load(),
+    },
+    {
+      id: "find",
+      label: "Search the history",
+      group: "View",
+      keys: { key: "/", outsideText: true },
+      isEnabled: true,
+      run: () => document.querySelector<HTMLElement>(".history-search")?.focus(),
+    },
+  ];
+}
+
 function draftCommands({ desk, screen }: App): Command[] {
   return [
     {
@@ -170,8 +195,15 @@ function draftCommands({ desk, screen }: App): Command[] {
   ];
 }
 
-function viewCommands({ screen }: App): Command[] {
+function viewCommands({ screen, account }: App): Command[] {
   return [
+    {
+      id: "account",
+      label: account.session.value?.user ? "Account, keys, sign out" : "Sign in",
+      group: "View",
+      isEnabled: (account.session.value?.access ?? "off") !== "off",
+      run: () => (screen.dialog.value = "account"),
+    },
     {
       id: "palette",
       label: "Do anything",
@@ -190,7 +222,7 @@ function viewCommands({ screen }: App): Command[] {
     },
     ...SCREENS.map((name, index): Command => ({
       id: `go-${name}`,
-      label: `Go to ${name === "write" ? "Write" : "Compare"}`,
+      label: `Go to ${SCREEN_NAMES[name]}`,
       group: "View",
       keys: { key: `Digit${index + 1}`, alt: true },
       isEnabled: screen.screen.value !== name,
@@ -222,7 +254,15 @@ function choiceCommands({ writing, catalog }: App): Command[] {
     isEnabled: catalog.modelOf(settings)?.id !== id,
     run: () => (writing.settings.value = { ...writing.settings.value, model: id }),
   }));
-  return [...strategies, ...models];
+  const offered = catalog.adaptersOf(settings).map(({ name }) => name);
+  const adapters = (offered.length === 0 ? [] : [null, ...offered]).map((name): Command => ({
+    id: `adapter-${name ?? ""}`,
+    label: name === null ? "Adapter: none" : `Adapter: ${name}`,
+    group: "Model",
+    isEnabled: catalog.adapterOf(settings) !== name,
+    run: () => (writing.settings.value = { ...writing.settings.value, adapter: name }),
+  }));
+  return [...strategies, ...models, ...adapters];
 }
 
 function keepSeed(writing: App["writing"]): void {

@@ -20,6 +20,7 @@ export type ParameterType =
   | "layers"
   | "start_and_factor"
   | "text"
+  | "prompt"
   | "texts"
   | "json";
 
@@ -57,6 +58,16 @@ export interface Strategy {
   readonly description: string;
   readonly color: string;
   readonly parameters: readonly Parameter[];
+  /** Absent from servers before there were any. */
+  readonly presets?: readonly Preset[];
+}
+
+/** Settings that go well together; whatever it does not name keeps the strategy's default. */
+export interface Preset {
+  readonly id: string;
+  readonly label: string;
+  readonly description: string;
+  readonly values: Values;
 }
 
 export interface StrategyCatalog {
@@ -90,10 +101,23 @@ export interface ModelCatalog {
   readonly models: readonly Model[];
 }
 
+export interface Adapter {
+  readonly name: string;
+  /** Why it cannot be used. */
+  readonly error: string | null;
+  /** The models it was trained for; `null` when its files do not tell. */
+  readonly models: readonly string[] | null;
+}
+
+export interface AdapterCatalog {
+  readonly adapters: readonly Adapter[];
+}
+
 /** Parameters travel beside these, under their own names. */
 export interface GenerateRequest {
   readonly prompt: string;
   readonly model?: string;
+  readonly adapter?: string;
   readonly strategy?: string;
   readonly seed?: number;
   readonly stream?: boolean;
@@ -248,6 +272,8 @@ export interface FinishEvent {
 
 export interface DoneEvent extends GenerateResponse {
   readonly event: "done";
+  /** Nothing was written: the server had the answer to the same request. */
+  readonly cached?: boolean;
   readonly column?: number;
 }
 
@@ -271,8 +297,31 @@ export interface GroupsEvent {
   readonly column?: undefined;
 }
 
+export interface TreeNode {
+  readonly node: number;
+  /** 0 is the prompt. */
+  readonly parent: number;
+  readonly token: string;
+  readonly token_id: number;
+  readonly score: number;
+  readonly group: number;
+  readonly finish_reason: FinishReason | null;
+}
+
+/** What one step did to the tree of beams, where that was asked for. */
+export interface TreeEvent {
+  readonly event: "tree";
+  readonly column?: number;
+  readonly step: number;
+  readonly expand: readonly TreeNode[];
+  readonly prune: readonly number[];
+  readonly finish: readonly TreeNode[];
+  readonly returned: readonly number[];
+}
+
 export type StreamEvent =
   | WaitingEvent
+  | TreeEvent
   | StartEvent
   | TokenEvent
   | FinishEvent
@@ -280,3 +329,94 @@ export type StreamEvent =
   | ErrorEvent
   | MetricsEvent
   | GroupsEvent;
+
+export type Scope = "generate" | "files" | "account" | "models" | "users";
+
+export interface Me {
+  readonly id: string;
+  readonly username: string;
+  readonly role: "user" | "admin";
+  readonly must_change_password: boolean;
+  readonly scopes: readonly Scope[];
+}
+
+export interface Session {
+  /** `local`: nobody need sign in; `required`: nothing works before. */
+  readonly access: "off" | "local" | "required";
+  readonly registration: "open" | "approval" | "closed";
+  readonly has_admin: boolean;
+  readonly user: Me | null;
+}
+
+export interface NewAccount {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface ApiKey {
+  readonly id: string;
+  readonly label: string;
+  /** How it begins. */
+  readonly hint: string;
+  readonly scopes: readonly Scope[];
+  readonly created_at: string;
+  readonly expires_at: string | null;
+  readonly used_at: string | null;
+}
+
+/** What somebody used, by day. */
+export interface UsageReport {
+  readonly first_day: string;
+  readonly last_day: string;
+  readonly usage: readonly UsageOfDay[];
+}
+
+export interface UsageOfDay {
+  readonly day: string | null;
+  readonly requests: number;
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+}
+
+/** A request and what was generated for it. */
+export interface Kept {
+  readonly id: string;
+  readonly created_at: string;
+  readonly model: string;
+  readonly outcome: "completed" | "cached" | "cancelled" | "failed";
+  /** What the model saw; token ids as a JSON list. */
+  readonly prompt: string;
+  readonly texts: readonly string[];
+  readonly parameters: {
+    readonly strategy: string;
+    readonly params: Values;
+    readonly max_new_tokens?: number;
+    readonly min_new_tokens?: number;
+    readonly num_sequences?: number;
+    readonly stop?: readonly string[];
+    readonly seed?: number;
+    readonly adapter?: string;
+  };
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+}
+
+export interface HistoryPage {
+  readonly entries: readonly Kept[];
+  readonly has_more: boolean;
+}
+
+/** How one limit stands. */
+export interface LimitLeft {
+  readonly whose: "account" | "key";
+  readonly limit: string;
+  readonly most: number;
+  readonly left: number;
+  readonly resets_at: string | null;
+  /** The same as a sentence. */
+  readonly words: string;
+}
+
+export interface NewApiKey extends ApiKey {
+  readonly key: string;
+}

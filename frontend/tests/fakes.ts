@@ -4,7 +4,17 @@ import type { Client } from "../src/api/client";
 import type { Catalog } from "../src/state/catalog";
 import { createCatalog } from "../src/state/catalog";
 import type { Clock } from "../src/state/writing";
-import type { CompareRequest, GenerateRequest, Model, NextToken, Parameter, Strategy, StreamEvent } from "../src/wire";
+import type {
+  Adapter,
+  CompareRequest,
+  GenerateRequest,
+  Model,
+  ModelCatalog,
+  NextToken,
+  Parameter,
+  Strategy,
+  StreamEvent,
+} from "../src/wire";
 
 const LENGTH: Parameter = {
   name: "max_new_tokens",
@@ -22,7 +32,7 @@ function strategy(id: string, parameters: readonly Parameter[]): Strategy {
   return { id, label: id, type: id, description: "", color: "#000000", parameters };
 }
 
-const MODEL: Model = {
+export const MODEL: Model = {
   id: "tiny",
   label: "Tiny",
   family: "gpt2",
@@ -57,8 +67,15 @@ export class FakeClient implements Client {
     return { default: "sampling", strategies };
   }
 
+  offered: ModelCatalog = { default: "tiny", models: [MODEL] };
+  adapted: readonly Adapter[] = [];
+
   async models() {
-    return { default: "tiny", models: [MODEL] };
+    return this.offered;
+  }
+
+  async adapters() {
+    return { adapters: this.adapted };
   }
 
   generate(request: GenerateRequest, signal: AbortSignal) {

@@ -31,6 +31,8 @@ test.each([
   [report("interrupted"), { kind: "go-on" }],
   [refusal({ code: "context_length_exceeded", message: TOO_LONG }), { kind: "shorten", to: 507 }],
   [refusal({ param: "temperature" }), { kind: "reset", param: "temperature" }],
+  [refusal({ code: "rate_limit_exceeded" }), { kind: "limits" }],
+  [refusal({ code: "request_over_limit" }), { kind: "limits" }],
   [refusal({ param: "model" }), { kind: "default-model" }],
   [refusal({ param: "unheard_of" }), { kind: "try-again" }],
   [refusal({ kind: "offline" }), { kind: "try-again" }],

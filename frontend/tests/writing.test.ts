@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { refused } from "../src/api/failure";
 import { createWriting, seamOf, type Writing } from "../src/state/writing";
+import type { StreamEvent } from "../src/wire";
 import { events, FakeClient, FakeClock, readyCatalog, settle } from "./fakes";
 
 let client: FakeClient;
@@ -37,6 +38,15 @@ describe("generating", () => {
     expect(writing.tree.value.text).toBe("Once upon");
     expect(seamOf(writing.tree.value)).toBe("Once".length);
     expect(writing.shownReport.value).toMatchObject({ phase: "finished", seed: 7, tokens: 3, tokensPerSecond: 50 });
+  });
+
+  test("an answer that the server had already has no speed", async () => {
+    writing.generate();
+    const done = { ...events.done(" upon"), cached: true } as StreamEvent;
+    await client.send(events.start(), events.token(" upon"), events.finish(" upon"), done);
+    await client.end();
+
+    expect(writing.shownReport.value).toMatchObject({ phase: "finished", tokens: 3, tokensPerSecond: null });
   });
 
   test("a text of its own begins a paragraph", async () => {

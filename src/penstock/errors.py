@@ -3,6 +3,8 @@
 Knows nothing of HTTP or the terminal: `api/errors.py` maps these to statuses, `cli` to exit codes.
 """
 
+from typing import Self
+
 
 class PenstockError(Exception):
     """A problem the user can act on. `str(error)` says what went wrong and what to do next."""
@@ -14,6 +16,13 @@ class PenstockError(Exception):
         self.problem = problem
         self.hint = hint
         self.param = param
+
+    def in_words(self, problem: str, hint: str, *, param: str | None = None) -> Self:
+        """The same error, told otherwise."""
+        told = type(self).__new__(type(self))
+        told.__dict__.update(self.__dict__)
+        PenstockError.__init__(told, problem, hint, param=param)
+        return told
 
 
 class InvalidParameter(PenstockError):
@@ -70,6 +79,93 @@ class NotAllowed(PenstockError):
     code = "not_allowed"
 
 
+class NotSignedIn(PenstockError):
+    """The request needs an access token or a key, or the one it carries is not valid."""
+
+    code = "not_signed_in"
+
+
+class WrongCredentials(PenstockError):
+    """The user name, the password or the refresh token is wrong."""
+
+    code = "wrong_credentials"
+
+
+class PasswordChangeRequired(NotAllowed):
+    """The password was given out by somebody else and must be changed before anything else."""
+
+    code = "password_change_required"
+
+
+class TooManyAttempts(PenstockError):
+    """There were too many attempts to sign in that failed; so many seconds must pass."""
+
+    code = "too_many_attempts"
+
+    def __init__(
+        self,
+        problem: str,
+        hint: str,
+        *,
+        param: str | None = None,
+        retry_after_seconds: int = 60,
+    ) -> None:
+        super().__init__(problem, hint, param=param)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class LimitReached(PenstockError):
+    """The caller has used what they may of requests or tokens; more comes after so many seconds.
+
+    `unit` is what there is no more of: requests, tokens or streams.
+    """
+
+    code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        problem: str,
+        hint: str,
+        *,
+        param: str | None = None,
+        unit: str = "requests",
+        retry_after_seconds: int = 60,
+    ) -> None:
+        super().__init__(problem, hint, param=param)
+        self.unit = unit
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RequestOverLimit(PenstockError):
+    """The request may come to more tokens than the caller may ever use at once."""
+
+    code = "request_over_limit"
+
+
+class UnknownGeneration(PenstockError):
+    """No generation in the caller's history has this id."""
+
+    code = "generation_not_found"
+
+
+class UnknownUser(PenstockError):
+    """No user has this id or name."""
+
+    code = "user_not_found"
+
+
+class UnknownKey(PenstockError):
+    """No key of the caller has this id."""
+
+    code = "key_not_found"
+
+
+class NameTaken(PenstockError):
+    """There is a user of this name already."""
+
+    code = "name_taken"
+
+
 class UnsupportedModel(PenstockError):
     """The model's files are of a kind that Penstock does not load, for the reason given."""
 
@@ -124,6 +220,18 @@ class ReceiptNotFound(PenstockError):
     code = "receipt_not_found"
 
 
+class UnknownJob(PenstockError):
+    """There is no such job among the caller's."""
+
+    code = "job_not_found"
+
+
+class IdempotencyKeyReused(PenstockError):
+    """The key was sent before, with another request."""
+
+    code = "idempotency_key_reused"
+
+
 class ReplayDiffers(PenstockError):
     """Something that decided a text is not as it was, so that it may come out another."""
 
@@ -176,3 +284,39 @@ class RecipeError(PenstockError):
     """A training recipe or its data cannot be used as it is."""
 
     code = "invalid_recipe"
+
+
+class EvaluationError(PenstockError):
+    """An evaluation, its data or its report cannot be used as it is."""
+
+    code = "invalid_evaluation"
+
+
+class EvaluationCancelled(PenstockError):
+    """The evaluation was cancelled before it finished."""
+
+    code = "evaluation_cancelled"
+
+
+class UnknownEvaluation(PenstockError):
+    """No evaluation has this id."""
+
+    code = "evaluation_not_found"
+
+
+class UnknownRun(PenstockError):
+    """No training run and no tuned model has this name."""
+
+    code = "run_not_found"
+
+
+class PromotionRefused(PenstockError):
+    """A run may not be served: what is served would differ from it, or it is worse than before."""
+
+    code = "promotion_refused"
+
+
+class TrainingFailed(PenstockError):
+    """A training run could not go on; what it saved before is whole."""
+
+    code = "training_failed"

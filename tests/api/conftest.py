@@ -5,14 +5,16 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
-from penstock.api.app import Edge, create_app
-from penstock.api.server import build_services
+from penstock.api.app import create_app
+from penstock.api.building import build_services
+from penstock.api.edge import Edge
 from penstock.api.services import Services
 from penstock.serving.launching import Launcher
 from penstock.serving.models import ModelSource
@@ -24,7 +26,7 @@ from tests.fakes import FakeEngine, FakeModels
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """The address of a server with the built-in model. One thread: tests run side by side."""
-    with serving(Settings(threads=1)) as url:
+    with serving(Settings(threads=1, cache_mib=0)) as url:
         yield url
 
 
@@ -51,7 +53,7 @@ def shared_client() -> Iterator[TestClient]:
 def connected(
     models: FakeModels, settings: Settings | None = None, edge: Edge = EDGE
 ) -> Iterator[TestClient]:
-    app = create_app(build_services(settings or Settings(), models), edge)
+    app = create_app(build_services(settings or Settings(cache_mib=0), models), edge)
     with TestClient(app, base_url="http://127.0.0.1") as client:
         while models.may_load.is_set() and client.get("/readyz").json()["status"] == "loading":
             pass
@@ -78,11 +80,11 @@ async def listening(
     models: ModelSource,
     settings: Settings | None = None,
     *,
-    http: str = "auto",
+    http: Any = "auto",
     launcher: Launcher | None = None,
 ) -> AsyncIterator[Live]:
     """Serve `models` on a free port."""
-    services = build_services(settings or Settings(), models, launcher)
+    services = build_services(settings or Settings(cache_mib=0), models, launcher)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         config = uvicorn.Config(create_app(services, EDGE), log_config=None, ws="none", http=http)

@@ -8,7 +8,9 @@ import os
 import sys
 import time
 
-from penstock.api.server import build_services, serve
+from penstock.api.building import build_services, with_dispatch
+from penstock.api.server import serve
+from penstock.scale.choosing import for_server
 from penstock.serving.models import HostedModel
 from penstock.settings import load_settings
 from tests.fakes import FakeEngine, FakeModels
@@ -26,5 +28,5 @@ class SlowModels(FakeModels):
 if __name__ == "__main__":
     models = SlowModels(lambda: FakeEngine(step_seconds=STEP_SECONDS))
     settings = load_settings()
-    services = build_services(settings, models)
+    services = with_dispatch(settings, build_services(settings, models), for_server)
     sys.exit(serve(settings, services, announce=lambda url: print(url, flush=True)))

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from penstock.api.app import Edge, create_app
+from penstock.api.app import create_app
+from penstock.api.building import build_services, loading_options
+from penstock.api.edge import Edge
 from penstock.api.middleware import LOOPBACK_NAMES
-from penstock.api.server import build_services, loading_options
 from penstock.serving.local_models import LocalModels
 from penstock.serving.models import ModelSource
 from penstock.settings import Settings

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "PENSTOCK_LIMITS__LEASE_SECONDS": "2",
     "PENSTOCK_LIMITS__BATCH_LINES": "2",
     "PENSTOCK_THREADS": "1",
+    "PENSTOCK_CACHE_MIB": "0",
 }
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -138,7 +138,7 @@ def test_a_failing_model_never_hides_the_others(client: TestClient) -> None:
 
 
 def test_generate_text_asks_the_configured_models_when_none_are_named() -> None:
-    settings = Settings(comparison_models=("other", "penstock-tiny"))
+    settings = Settings(cache_mib=0, comparison_models=("other", "penstock-tiny"))
     with connected(FakeModels(), settings) as client:
         texts = client.post("/generate-text/", json={"prompt": "x"}).json()["generated_texts"]
     with connected(FakeModels()) as client:

@@ -1,12 +1,17 @@
 """What there is: strategies, models and health, the documentation and the page."""
 
+import inspect
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from penstock.accounts.principal import Scope
+from penstock.api.principal import Needs
 from penstock.decoding.parameters.filters import FILTERS
 from penstock.decoding.strategies import STRATEGIES
 from tests.api.conftest import connected
@@ -19,7 +24,12 @@ PARAMETER_FIELDS = {
 }  # fmt: skip
 ROUTES = """\
 DELETE /api/delete
+DELETE /history
+DELETE /history/{kept_id}
+DELETE /keys/{key_id}
 DELETE /models/{name:path}
+DELETE /session
+DELETE /users/{user_id}
 DELETE /v1/files/{file_id}
 DELETE /v1/responses/{response_id}
 GET /
@@ -29,6 +39,7 @@ GET /api/tags
 GET /api/version
 GET /app.css
 GET /app.js
+GET /audit
 GET /docs
 GET /docs/assets/docs.js
 GET /docs/assets/redoc/redoc.standalone.js
@@ -36,28 +47,58 @@ GET /docs/assets/redoc/redoc.standalone.js.LICENSE.txt
 GET /docs/assets/swagger-ui/swagger-ui-bundle.js
 GET /docs/assets/swagger-ui/swagger-ui-bundle.js.LICENSE.txt
 GET /docs/assets/swagger-ui/swagger-ui.css
+GET /evaluations
+GET /evaluations/tasks
+GET /evaluations/{evaluation_id}
+GET /evaluations/{evaluation_id}/against/{before_id}
+GET /evaluations/{evaluation_id}/events
+GET /evaluations/{evaluation_id}/report
 GET /health
+GET /history
+GET /history/export
+GET /history/search
+GET /history/{kept_id}
 GET /icon.svg
 GET /index.html
+GET /jobs
+GET /jobs/{job_id}
+GET /jobs/{job_id}/events
+GET /keys
+GET /limits
 GET /livez
+GET /metrics
 GET /models
 GET /models/{name:path}
 GET /openapi.json
 GET /readyz
 GET /receipts/{receipt}
 GET /redoc
+GET /session
 GET /strategies
 GET /tokenizer_info
+GET /training/runs
+GET /training/runs/{run_id}
+GET /training/runs/{run_id}/artefacts/{name:path}
+GET /training/runs/{run_id}/events
+GET /usage
+GET /users
+GET /users/me
+GET /users/{user_id}/limits
 GET /v1/batches
 GET /v1/batches/{batch_id}
 GET /v1/capabilities
 GET /v1/files
 GET /v1/files/{file_id}
 GET /v1/files/{file_id}/content
+GET /v1/fine_tuning/jobs
+GET /v1/fine_tuning/jobs/{job_id}
+GET /v1/fine_tuning/jobs/{job_id}/checkpoints
+GET /v1/fine_tuning/jobs/{job_id}/events
 GET /v1/models
 GET /v1/models/{name:path}
 GET /v1/responses/{response_id}
 GET /v1/responses/{response_id}/input_items
+PATCH /users/{user_id}
 POST /adapters/{name}/load
 POST /adapters/{name}/unload
 POST /api/chat
@@ -72,25 +113,42 @@ POST /api/show
 POST /apply-template
 POST /compare
 POST /detokenize
+POST /evaluations
+POST /evaluations/{evaluation_id}/cancel
 POST /generate
 POST /generate-text
 POST /generate-text/
+POST /jobs
+POST /jobs/{job_id}/cancel
+POST /keys
+POST /keys/{key_id}/limits
 POST /lab/branch
 POST /lab/detect-watermark
 POST /lab/next-token
 POST /lab/score
 POST /lab/tokenize
+POST /logout
 POST /models/{name:path}/load
 POST /models/{name:path}/pull
 POST /models/{name:path}/unload
+POST /register
 POST /replay/{receipt}
+POST /session
+POST /token
 POST /tokenize
+POST /training/runs
+POST /training/runs/{run_id}/cancel
+POST /users
+POST /users/me/password
+POST /users/{user_id}/limits
 POST /v1/batches
 POST /v1/batches/{batch_id}/cancel
 POST /v1/chat/completions
 POST /v1/completions
 POST /v1/embeddings
 POST /v1/files
+POST /v1/fine_tuning/jobs
+POST /v1/fine_tuning/jobs/{job_id}/cancel
 POST /v1/messages
 POST /v1/messages/count_tokens
 POST /v1/responses
@@ -112,6 +170,27 @@ def test_these_routes_and_no_others_are_served(client: TestClient) -> None:
     }
 
     assert sorted(found) == ROUTES.splitlines()
+
+
+def test_no_route_waits_for_a_thread(client: TestClient) -> None:
+    """A plain function would be handed to a pool: a thread for each client that waits."""
+    routes = leaves(client.app.routes)  # type: ignore[attr-defined]
+    calls = [c for r in routes if isinstance(r, APIRoute) for c in _calls(r.dependant)]
+
+    assert len(calls) > 200
+    assert [call for call in calls if not _is_awaited(call)] == []
+    assert _is_awaited(Needs(Scope.GENERATE))  # which is put before routes when they are included
+
+
+def _calls(dependant: Dependant) -> Iterator[Any]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _calls(inner)
+
+
+def _is_awaited(call: Any) -> bool:
+    call = call.__call__ if isinstance(call, Needs) else call
+    return inspect.iscoroutinefunction(call)
 
 
 def test_every_strategy_says_all_that_its_controls_need(client: TestClient) -> None:
@@ -193,6 +272,8 @@ def test_a_model_is_described_in_full(client: TestClient) -> None:
         "description": "A fake.",
         "num_parameters": 1000,
         "context_length": 512,
+        "draft": None,
+        "lineage": None,
         "dtype": "float32",
         "state": "loaded",
         "error": None,

@@ -18,6 +18,7 @@ from tests.api.reading import DONE, events_of
 from tests.fakes import fake_text
 
 EXIT_SECONDS = 30
+ROUNDS = range(15 if "PENSTOCK_STRESS_STREAMS" in os.environ else 1)  # `make stress` has them
 
 
 @dataclass
@@ -104,7 +105,8 @@ def test_a_text_that_does_not_finish_in_time_is_told_so() -> None:
         assert server.exit_status() == 0
 
 
-def test_a_second_signal_stops_at_once() -> None:
+@pytest.mark.parametrize("number", ROUNDS)
+def test_a_second_signal_stops_at_once(number: int) -> None:
     with served(FAKE_STEP_SECONDS="0.05") as server:
         server.until_ready(200)
         with (
@@ -119,7 +121,8 @@ def test_a_second_signal_stops_at_once() -> None:
         assert server.exit_status() == 128 + signal.SIGTERM
 
 
-def test_a_signal_while_the_model_loads_does_not_wait_for_it() -> None:
+@pytest.mark.parametrize("number", ROUNDS)
+def test_a_signal_while_the_model_loads_does_not_wait_for_it(number: int) -> None:
     with served(FAKE_LOAD_SECONDS="600") as server:
         assert server.get("/livez").status_code == 200
         assert server.get("/readyz").json() == {"status": "loading"}

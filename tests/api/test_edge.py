@@ -5,7 +5,11 @@ import asyncio
 import pytest
 from fastapi.testclient import TestClient
 
-from penstock.api.app import Edge
+from penstock.api.app import create_app
+from penstock.api.building import build_services
+from penstock.api.edge import Edge
+from penstock.serving.callers import caller
+from penstock.settings import Settings
 from tests.api.conftest import EDGE, Live, connected
 from tests.fakes import FakeModels
 
@@ -157,3 +161,41 @@ def test_an_unforeseen_failure_is_a_500_with_the_request_id(
             "code": "internal_error",
         }
         assert "TypeError" in caplog.text and "TypeError" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "seen"),
+    [
+        ("10.0.0.7", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.7", "198.51.100.1, 203.0.113.9, 10.0.0.8", "203.0.113.9"),  # its last stranger
+        ("10.0.0.7", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("10.0.0.7", None, "10.0.0.7"),
+        ("192.0.2.66", "203.0.113.9", "192.0.2.66"),  # says so itself: not heeded
+    ],
+)
+def test_a_trusted_proxy_and_nobody_else_says_who_asks(
+    peer: str, forwarded: str | None, seen: str
+) -> None:
+    edge = Edge(allowed_hosts=None, trusted_proxies=("10.0.0.0/8",))
+    app = create_app(build_services(Settings(auth="off"), FakeModels()), edge)
+    callers: list[str] = []
+
+    @app.get("/who-asks")
+    async def note() -> None:
+        callers.append(caller().name)
+
+    client = TestClient(app, client=(peer, 1234))
+    client.get("/who-asks", headers={"x-forwarded-for": forwarded} if forwarded else {})
+
+    assert callers == [seen]
+
+
+def test_a_proxy_that_is_no_address_is_refused_when_settings_are_read() -> None:
+    with pytest.raises(ValueError, match=r"proxy\.lan"):
+        Settings(trusted_proxies=("10.0.0.0/8", "proxy.lan"))
+
+
+def test_only_what_came_encrypted_is_to_stay_encrypted(client: TestClient) -> None:
+    assert "strict-transport-security" not in client.get("/livez").headers
+    encrypted = client.get("https://127.0.0.1/livez").headers
+    assert encrypted["strict-transport-security"] == "max-age=31536000"

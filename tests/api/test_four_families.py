@@ -19,6 +19,8 @@ from tests.api.conftest import Live, listening
 from tests.model.small_families import MAKERS, write_families
 
 NUM_ROUNDS = int(os.environ.get("PENSTOCK_STRESS_ROUNDS", "2"))  # `make stress` has twenty
+TOLD_SECONDS, BACK_SECONDS = 2.0, 10.0
+QUIET_LOAD_SECONDS = 3.0  # for one of these models and its process; longer where others compute
 PROMPTS = ("Once upon a time", "It wasn't far", "the end of the road", "\u65e5\u672c\u8a9e")
 STRATEGIES: Sequence[dict[str, Any]] = (
     {"strategy": "greedy"},
@@ -31,7 +33,9 @@ STRATEGIES: Sequence[dict[str, Any]] = (
     {"strategy": "prompt_lookup", "seed": 5},
 )
 CROWD = [
-    {"model": model, "prompt": PROMPTS[number % 4], "max_new_tokens": 40} | strategy
+    {"model": model, "prompt": PROMPTS[number % 4], "max_new_tokens": 40}
+    | strategy
+    | ({"adapter": f"for-{model}"} if number % 3 == 0 else {})  # in one batch with those without
     for model in MAKERS
     for number, strategy in enumerate(STRATEGIES)
 ]
@@ -40,8 +44,10 @@ CROWD = [
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Live]:
     names = [str(folder) for folder in write_families(tmp_path)]
-    source = LocalModels(names, LoadingOptions(num_threads=1))
-    settings = Settings(model=names[0], models=tuple(names[1:]), threads=1)
+    source = LocalModels(names, LoadingOptions(num_threads=1, data_dir=tmp_path))
+    settings = Settings(
+        model=names[0], models=tuple(names[1:]), threads=1, data_dir=tmp_path, cache_mib=0
+    )
     async with listening(source, settings, launcher=ProcessLauncher(source)) as live:
         yield live
         await live.services.lifecycle.close()
@@ -69,21 +75,43 @@ async def test_a_mixed_crowd_gets_what_each_gets_alone_though_one_model_is_kille
     alone = [await ask(server, body) for body in CROWD]
     assert [status for status, _ in alone] == [200] * len(CROWD)
     assert len({str(texts) for _, texts in alone}) > len(CROWD) // 2  # they are not all alike
+    assert await models_changed_by_adapters(server, alone) == set(MAKERS)
 
     crowd = await asyncio.gather(*(ask(server, body) for body in CROWD))
     assert crowd == alone
 
-    await one_round(server, "small-t5", alone)
+    patience = max(1.0, await load_seconds(server, "small-t5") / QUIET_LOAD_SECONDS)
+    await one_round(server, "small-t5", alone, patience)
     await until(lambda: server.services.admission.num_in_flight == 0)
     before = num_open_files()
     for number in range(NUM_ROUNDS):
         victim = list(MAKERS)[number % len(MAKERS)]
-        await one_round(server, victim, alone)
+        await one_round(server, victim, alone, patience)
     await until(lambda: num_open_files() <= before)
 
 
-async def one_round(server: Live, victim: str, alone: Sequence[tuple[int, Any]]) -> None:
-    """Kill one model in the middle of the crowd's requests."""
+async def models_changed_by_adapters(server: Live, alone: Sequence[tuple[int, Any]]) -> set[str]:
+    """The models that write something else where the adapter is left out."""
+    adapted = [(body, had) for body, had in zip(CROWD, alone, strict=True) if "adapter" in body]
+    return {
+        body["model"]
+        for body, had in adapted
+        if await ask(server, {k: v for k, v in body.items() if k != "adapter"}) != had
+    }
+
+
+async def load_seconds(server: Live, model: str) -> float:
+    """How long the machine takes now, with whatever else it does, to start one worker."""
+    await server.services.lifecycle.unload(model)
+    started = time.monotonic()
+    await server.services.lifecycle.running(model)
+    return time.monotonic() - started
+
+
+async def one_round(
+    server: Live, victim: str, alone: Sequence[tuple[int, Any]], patience: float
+) -> None:
+    """Kill one model in the middle of the crowd's requests. A busy machine is given more time."""
     long = {"model": victim, "prompt": "Once", "max_new_tokens": 1000, "min_new_tokens": 1000}
     hit = [asyncio.create_task(ask(server, long)) for _ in range(8)]
     while server.services.admission.num_in_flight < len(hit):
@@ -104,8 +132,8 @@ async def one_round(server: Live, victim: str, alone: Sequence[tuple[int, Any]])
         texts for texts, body in zip(alone, CROWD, strict=True) if body["model"] != victim
     ]
     assert back == alone[index_of(victim)]
-    assert told < 2
-    assert is_back < 10
+    assert told < TOLD_SECONDS * patience
+    assert is_back < BACK_SECONDS * patience
     await until(lambda: server.services.admission.num_in_flight == 0)
     assert server.services.lifecycle.state(victim) is ModelState.LOADED
 

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from penstock.api.app import create_app
-from penstock.api.server import build_services
+from penstock.api.building import build_services
 from penstock.settings import Settings
 from tests.api.real_server import EDGE, serving
 from tests.fakes import FakeModels

@@ -122,6 +122,20 @@ async def test_a_texts_score_is_transformers_loss(live: Live) -> None:
     assert answer["tokens"][-1]["top"][0]["logprob"] == pytest.approx(best, abs=1e-4)
 
 
+async def test_up_to_a_hundred_rivals_of_each_token_are_told(live: Live) -> None:
+    asked = {"prompt": PROMPT, "max_new_tokens": 2, "strategy": "greedy"}
+    generated = (await live.http.post("/generate", json=asked | {"logprobs": 100})).json()
+    traced = (await live.http.post("/generate", json=asked | {"trace": 100})).json()
+    scored = (await live.http.post("/lab/score", json={"text": PROMPT, "top": 100})).json()
+
+    tokens = generated["sequences"][0]["logprobs"]
+    likeliest = [[rival["token_id"] for rival in token["top"]] for token in tokens]
+    (model, *_) = traced["sequences"][0]["logprobs"][0]["stages"]
+    assert [len(set(token_ids)) for token_ids in likeliest] == [100, 100]
+    assert [rival["token_id"] for rival in model["top"]] == likeliest[0]
+    assert len(scored["tokens"][-1]["top"]) == 100
+
+
 async def test_named_tokens_are_told_beside_what_was_chosen_and_scored(live: Live) -> None:
     (letter,) = tiny_model().model.tokenizer.encode("e")
     asked = {"prompt": PROMPT, "max_new_tokens": 3, "strategy": "greedy", "named_tokens": ["e", 70]}
@@ -136,7 +150,9 @@ async def test_named_tokens_are_told_beside_what_was_chosen_and_scored(live: Liv
     assert [[n["token_id"] for n in t["named"]] for t in tokens] == [[letter, 70]] * 3
     assert first["named"] == tokens[0]["named"] and tokens[0]["top"] == []
     assert scored["tokens"][-1]["named"][0]["logprob"] == scored["tokens"][-1]["logprob"]
-    assert scored["tokens"][-1]["named"] == tokens[0]["named"]
+    for of_text, of_step in zip(scored["tokens"][-1]["named"], tokens[0]["named"], strict=True):
+        assert of_text["token_id"] == of_step["token_id"]
+        assert of_text["logprob"] == pytest.approx(of_step["logprob"], abs=1e-5)
     assert "named" not in scored["tokens"][0]
 
 

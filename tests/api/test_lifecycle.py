@@ -89,7 +89,16 @@ async def test_a_busy_model_is_unloaded_only_by_force_and_its_requests_are_told(
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [(0, 0.0), (2.5, 2.5), ("90", 90.0), ("10m", 600.0), ("1.5h", 5400.0), (-1, float("inf"))],
+    [
+        (0, 0.0),
+        (2.5, 2.5),
+        ("90", 90.0),
+        ("500ms", 0.5),
+        ("10m", 600.0),
+        ("1h30m", 5400.0),
+        (-1, float("inf")),
+        ("-5m", float("inf")),
+    ],
 )
 def test_a_request_can_say_how_long_its_model_stays(
     client: TestClient, value: object, seconds: float, monkeypatch: pytest.MonkeyPatch
@@ -99,21 +108,30 @@ def test_a_request_can_say_how_long_its_model_stays(
     load = lifecycle.running
 
     async def listen(name: str, *, keep_alive_seconds: float | None = None) -> Any:
-        heard.append(keep_alive_seconds)
+        if keep_alive_seconds is not None:
+            heard.append(keep_alive_seconds)
         return await load(name, keep_alive_seconds=keep_alive_seconds)
 
     monkeypatch.setattr(lifecycle, "running", listen)
     asked = {"prompt": "x", "max_new_tokens": 1, "keep_alive": value}
+    named = {"model": "penstock-tiny", "keep_alive": value}
+    turn = [{"role": "user", "content": "x"}]
 
     for path, body in [
         ("/generate", asked),
         ("/compare", asked | {"columns": [{}]}),
         ("/lab/next-token", {"prompt": "x", "keep_alive": value}),
+        ("/v1/completions", named | {"prompt": "x", "max_tokens": 1}),
+        ("/v1/chat/completions", named | {"messages": turn, "max_tokens": 1}),
+        ("/v1/responses", named | {"input": "x", "max_output_tokens": 1}),
+        ("/v1/messages", named | {"messages": turn, "max_tokens": 1}),
+        ("/v1/embeddings", named | {"input": "x"}),
         ("/models/other/load", {"keep_alive": value}),
     ]:
-        assert client.post(path, json=body).status_code == 200
+        answer = client.post(path, json=body)
+        assert answer.status_code == 200, (path, answer.text)
 
-    assert heard == [seconds] * 4
+    assert heard == [seconds] * 9
 
 
 @pytest.mark.parametrize("value", ["", "soon", "5d", "1 m", True, [], "9" * 20])
@@ -194,7 +212,7 @@ def test_what_was_fetched_is_removed_and_nothing_else(
 @pytest.fixture
 def closed() -> Iterator[TestClient]:
     """A server that others can reach, where nobody may change models unless a setting says so."""
-    with connected(FakeModels(), Settings(allowed_hosts=("pen.example",))) as client:
+    with connected(FakeModels(), Settings(auth="off", allowed_hosts=("pen.example",))) as client:
         yield client
 
 
@@ -224,16 +242,27 @@ def test_nor_says_how_long_they_stay(closed: TestClient) -> None:
         {"origin": "null"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
-        {"x-forwarded-for": "203.0.113.9"},
-        {"forwarded": "for=203.0.113.9"},
     ],
 )
-def test_neither_a_foreign_page_nor_a_proxy_changes_models(
+def test_no_foreign_page_changes_models(
     shared_client: TestClient, method: str, path: str, headers: dict[str, str]
 ) -> None:
     refused = shared_client.request(method, path, headers=headers)
 
     assert error_of(refused) == (403, "not_allowed")
+    assert states(shared_client)["other"] == "available"
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+@pytest.mark.parametrize(
+    "headers", [{"x-forwarded-for": "203.0.113.9"}, {"forwarded": "for=203.0.113.9"}]
+)
+def test_nor_does_whoever_asks_through_a_proxy_without_an_account(
+    shared_client: TestClient, method: str, path: str, headers: dict[str, str]
+) -> None:
+    refused = shared_client.request(method, path, headers=headers)
+
+    assert error_of(refused) == (401, "not_signed_in")
     assert states(shared_client)["other"] == "available"
 
 
@@ -248,10 +277,10 @@ def test_the_servers_own_page_may(client: TestClient, headers: dict[str, str]) -
     ("settings", "headers", "status"),
     [
         (Settings(model_changes="off"), {}, 403),
-        (Settings(model_changes="on", allowed_hosts=("pen.example",)), {}, 200),
-        (Settings(model_changes="on"), {"x-forwarded-for": "203.0.113.9"}, 200),
+        (Settings(model_changes="on", auth="off", allowed_hosts=("pen.example",)), {}, 200),
+        (Settings(model_changes="on", auth="off"), {"x-forwarded-for": "203.0.113.9"}, 200),
         (Settings(model_changes="on"), {"origin": "http://evil.example"}, 403),
-        (Settings(host="0.0.0.0"), {}, 403),
+        (Settings(host="0.0.0.0", auth="off"), {}, 403),
         (Settings(cors_origins=("http://page.example",)), {"origin": "http://page.example"}, 200),
     ],
 )

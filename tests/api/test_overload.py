@@ -1,10 +1,12 @@
 """What is too much is refused at once, before anything is done for it; the rest is served."""
 
 import asyncio
+import re
 from collections import Counter
 
 import pytest
 
+from penstock.api.door import GENERATING
 from penstock.settings import Settings
 from tests.api.conftest import listening
 from tests.api.test_disconnect import until
@@ -32,6 +34,20 @@ async def test_ten_times_the_load_gets_the_same_done_and_the_rest_is_refused_at_
     assert len(engine.cancelled) == 0
     assert server.services.admission.num_in_flight == 0
     assert server.services.admission.num_waiting_tokens == 0
+
+
+@pytest.mark.parametrize("path", GENERATING)
+async def test_a_full_server_refuses_unread_and_counts_it_as_the_route_s(path: str) -> None:
+    async with listening(FakeModels()) as server:
+        admission = server.services.admission
+        admission.enter(admission.max_in_flight)
+
+        refused = await server.http.post(path, content=b"{ no JSON")
+
+        told = (await server.http.get("/metrics")).text
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert "at its limit of" in refused.text
+    assert re.search(rf'http_request_seconds_count{{.*route="{path}",status="503".*}} 1.0', told)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,12 @@ FORMS: list[dict[str, Any]] = [
     *STRATEGIES,
     {"strategy": "beam_sampling", "num_beams": 3, "num_return_sequences": 2},
     {"strategy": "best_of_n", "num_candidates": 3},
+    {"strategy": "diverse_beam_search", "num_beams": 4, "num_beam_groups": 2},
+    {"strategy": "constrained_beam_search", "num_beams": 3, "force_words": ["red"]},
+    {"strategy": "prompt_lookup", "temperature": 0.9},
+    {"strategy": "contrastive_search", "top_k": 3},
+    {"strategy": "dola", "temperature": 0.7},
+    {"strategy": "controlled", "topic_words": ["sea", " boat"], "control_code": "Tale"},
     {"temperature": 1.2, "logit_bias": {"70": 3.5}, "bad_words": ["e", [71, 72]], "stop": ["z"]},
     {"regex": "[a-f]{5,9}", "exponential_decay_length_penalty": [3, 1.5]},
     {"mirostat": 2, "processor_order": ["top_k", "temperature"], "top_k": 90},
@@ -217,10 +223,10 @@ def test_the_oldest_receipts_go_first_and_long_ones_sooner() -> None:
     assert store.get(stored(0).receipt) == stored(0)
     with pytest.raises(ReceiptNotFound):
         store.get(stored(1).receipt)
-    store.put(stored(4, "x" * 3500))
+    store.put(stored(4, "x" * 3400))
     with pytest.raises(ReceiptNotFound):
         store.get(stored(3).receipt)
-    assert store.get(stored(4, "x" * 3500).receipt).decided.prompt == "x" * 3500
+    assert store.get(stored(4, "x" * 3400).receipt).decided.prompt == "x" * 3400
 
 
 WORDS = st.one_of(st.text(min_size=1, max_size=5).filter(lambda t: "\0" not in t), st.just((3, 4)))

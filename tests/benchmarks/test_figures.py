@@ -1,5 +1,7 @@
 """How figures follow from the moments of tokens, and goals from figures, by hand."""
 
+import math
+
 import pytest
 
 from benchmarks.cases import CASES, FULL, QUICK, Size
@@ -34,8 +36,11 @@ def test_staggered_streams_count_only_while_all_of_them_write() -> None:
 
 
 def test_streams_that_never_write_together_have_no_rate() -> None:
-    with pytest.raises(ValueError, match="longer texts"):
-        figures([_run(_stream(0.0, 1.0, 2.0), _stream(0.0, 2.0, 3.0))])
+    apart = _run(_stream(0.0, 1.0, 2.0), _stream(0.0, 2.0, 3.0))
+    together = _run(_stream(0.0, 1.0, 2.0), _stream(0.0, 1.0, 3.0))
+
+    assert math.isnan(figures([apart]).decode_rate)
+    assert figures([apart, together]).decode_rate == 1.0  # the round that has one counts
 
 
 def test_rates_are_medians_of_rounds_and_the_spread_tells_how_far_they_lie() -> None:
@@ -80,3 +85,10 @@ def test_loads_and_runs_cross_a_pipe_unchanged() -> None:
     assert load_from(to_line(load)) == load
     assert run_from(to_line(run)) == run
     assert "\n" not in to_line(load)
+
+
+def test_tokens_that_become_visible_together_have_no_rate_but_a_wait() -> None:
+    found = figures([_run(_stream(0.0, 2.0, 2.0, 2.0))])
+
+    assert math.isnan(found.decode_rate)
+    assert found.first_token_p50 == 2.0

@@ -44,8 +44,11 @@ def test_a_merged_model_writes_what_base_and_adapter_write(
 def test_the_list_names_them(base: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["adapters", "list", "--json"]) == ExitCode.OK
 
-    (card,) = json.loads(capsys.readouterr().out)["adapters"]
-    assert (card["name"], card["rank"], card["error"]) == ("style", 3, None)
+    cards = json.loads(capsys.readouterr().out)["adapters"]
+    assert [(card["name"], card["rank"], card["error"]) for card in cards] == [
+        ("penstock-tiny-chat", 16, None),
+        ("style", 3, None),
+    ]
 
 
 def test_an_unknown_one_is_refused_with_what_there_is(
@@ -55,4 +58,4 @@ def test_an_unknown_one_is_refused_with_what_there_is(
 
     assert run(["adapters", "merge", base, "other", merged]) == ExitCode.MODEL_MISSING
 
-    assert "There are style." in capsys.readouterr().err
+    assert "There are penstock-tiny-chat, style." in capsys.readouterr().err

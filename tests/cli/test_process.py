@@ -43,17 +43,25 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield start
 
 
-def processor_seconds_of_help(start: Start) -> float:
-    """Processor time, which a busy machine does not stretch as it stretches the clock."""
+def processor_seconds(act: Callable[[], object]) -> float:
+    """Processor time of processes, which a busy machine does not stretch as it does the clock."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start("--help").communicate()
+    act()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
 
 
-def test_help_answers_within_a_fifth_of_a_second(start: Start) -> None:
+def test_help_answers_at_once(start: Start) -> None:
+    """Within a fifth of a second, or, on a slow machine, twice what its parser's import takes."""
+
+    def bound() -> float:
+        parser = [sys.executable, "-c", "import typer"]
+        return max(HELP_SECONDS, 2 * processor_seconds(lambda: subprocess.run(parser, check=True)))
+
     # Other processes slow ours down through the caches; that it can be so quick is what counts.
-    assert any(processor_seconds_of_help(start) < HELP_SECONDS for _ in range(25))
+    assert any(
+        processor_seconds(lambda: start("--help").communicate()) < bound() for _ in range(25)
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

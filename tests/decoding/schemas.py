@@ -6,6 +6,7 @@ from typing import Any
 NAMES = ["id", "name", "age", "tags", "price", "is_open", "größe", "a b", "x-y", "$ref_", "null"]
 PATTERNS = ["^[a-c]{2}$", "^[0-9]{3}-[0-9]{2}$", "^(red|blue) [A-Z]$", "^é+$"]
 FORMATS = ["date", "uuid", "ipv4", "time"]
+LONGEST_FORMAT = 36  # of a UUID; a time may have any number of decimals
 
 
 def make_schema(seed: int) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def _string(random: Random) -> dict[str, Any]:
     if kind == 0:
         return {"type": "string", "pattern": random.choice(PATTERNS), "maxLength": 12}
     if kind == 1:
-        return {"type": "string", "format": random.choice(FORMATS)}
+        return {"type": "string", "format": random.choice(FORMATS), "maxLength": LONGEST_FORMAT}
     low = random.randrange(3)
     return {"type": "string", "minLength": low, "maxLength": low + random.randrange(1, 5)}
 

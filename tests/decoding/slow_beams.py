@@ -59,8 +59,13 @@ class Group:
 
 def next_logprobs(tiny: TinyModel, prompt: Text, text: Text) -> Tensor:
     """The model's log-probabilities (vocab_size,) after the prompt and `text`."""
+    return _all_next_logprobs(tiny, prompt, [text])[0]
+
+
+def _all_next_logprobs(tiny: TinyModel, prompt: Text, texts: Sequence[Text]) -> Tensor:
+    """The same after each of several texts of one length, (num_texts, vocab_size)."""
     with torch.inference_mode():
-        logits = tiny.reference(torch.tensor([[*prompt, *text]])).logits[0, -1]
+        logits = tiny.reference(torch.tensor([[*prompt, *text] for text in texts])).logits[:, -1]
     return logits.log_softmax(dim=-1)
 
 
@@ -81,9 +86,11 @@ def grow(groups: Sequence[Group], rank: Rank, rules: Rules, num_texts: int) -> l
 
 def extensions(tiny: TinyModel, prompt: Text, group: Group) -> Scored:
     """Every beam of the group with every possible token, in no particular order."""
+    texts = [text for _, text in group.running]
+    rows = _all_next_logprobs(tiny, prompt, texts).tolist()
     return [
         (score + logprob, (*text, token_id))
-        for score, text in group.running
-        for token_id, logprob in enumerate(next_logprobs(tiny, prompt, text).tolist())
+        for (score, text), row in zip(group.running, rows, strict=True)
+        for token_id, logprob in enumerate(row)
         if logprob > -math.inf
     ]

@@ -13,8 +13,9 @@ import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from penstock.decoding.processors.interface import Row
+from penstock.decoding.questions import Question
 from penstock.decoding.randomness import gumbels, noise_key, stream_of
-from penstock.decoding.sampler import Question, answer
+from penstock.decoding.sampler import answer
 from penstock.decoding.strategies.interface import DrawDistinct
 from penstock.types import DecodingParams, GenerationRequest
 from tests.decoding.slow_beams import (

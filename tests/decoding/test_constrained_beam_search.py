@@ -1,7 +1,6 @@
 """Constrained beam search writes what its definition says, and the words that it was given."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -14,12 +13,19 @@ from penstock.engine.config import EngineConfig
 from penstock.engine.prepare import prepare
 from penstock.errors import InvalidParameter
 from penstock.types import DecodingParams, FinishReason, GenerationRequest
-from tests.decoding.slow_beams import Group, Rules, Scored, Text, extensions
+from tests.decoding.slow_beams import Rules, Text
+from tests.decoding.slow_constrained_beams import (
+    Words,
+    bank,
+    constrained_beam_search,
+    missing_words,
+    some_words,
+    wanted_tokens,
+)
 from tests.engine.driving import run_all, run_alone
-from tests.tiny_gpt2 import EOS, VOCAB_SIZE, TinyModel, tiny_model
+from tests.tiny_gpt2 import EOS, VOCAB_SIZE, tiny_model
 from tests.tiny_t5 import tiny_t5
 
-Words = tuple[tuple[Text, ...], ...]
 A, B, C, D = 11, 12, 13, 14
 
 
@@ -37,83 +43,10 @@ def ask(words: Words, **fields: object) -> GenerationRequest:
     )
 
 
-def _is_in(word: Text, text: Sequence[int]) -> bool:
-    return any(tuple(text[i : i + len(word)]) == word for i in range(len(text)))
-
-
-def _missing(words: Words, text: Sequence[int]) -> list[int]:
-    return [i for i, ways in enumerate(words) if not any(_is_in(way, text) for way in ways)]
-
-
-def _sizes_begun(way: Text, text: Text) -> list[int]:
-    """How many of the first tokens of `way`, but not all, can be seen at the end of `text`."""
-    return [n for n in range(len(way)) if way[:n] == text[max(0, len(text) - n) :]]
-
-
-def _bank(words: Words, text: Text) -> int:
-    text = text[:-1] if text[-1:] == (EOS,) else text
-    missing = [way for i in _missing(words, text) for way in words[i]]
-    longest = max(len(way) for ways in words for way in ways)
-    num_there = len(words) - len(_missing(words, text))
-    return num_there * longest + max(
-        (n for way in missing for n in _sizes_begun(way, text)), default=0
-    )
-
-
-def _wanted(words: Words, text: Text) -> set[int]:
-    missing = [way for i in _missing(words, text) for way in words[i]]
-    begun = {way[n] for way in missing for n in _sizes_begun(way, text) if n}
-    return begun or {way[0] for way in missing}
-
-
-def _slowly(
-    tiny: TinyModel, prompt: Text, words: Words, rules: Rules, size: int
-) -> tuple[int, ...]:
-    """The best text, from the definition, looking at every text as a whole every time."""
-    group = Group(size)
-    complete: list[tuple[int, float, Text]] = []  # number of missing words, score against it
-    while True:
-        pool: set[tuple[float, Text]] = set()
-        everything = sorted(extensions(tiny, prompt, group), reverse=True)
-        pool |= set(everything[: 2 * size])
-        for _, parent in group.running:
-            mine = [e for e in everything if e[1][:-1] == parent]
-            pool |= set(mine[:2])
-            pool |= {e for e in mine if e[1][-1] in _wanted(words, parent)}
-        banks: dict[int, Scored] = {}
-        for extension in sorted(pool, reverse=True):
-            banks.setdefault(_bank(words, extension[1]), []).append(extension)
-        ended: Scored = []
-        going_on: list[tuple[int, int, float, Text]] = []
-        for bank, members in banks.items():
-            ended += [e for e in members[:size] if e[1][-1] == EOS]
-            rest = [e for e in members if e[1][-1] != EOS]
-            going_on += [(turn, -bank, score, text) for turn, (score, text) in enumerate(rest)]
-        chosen = [(score, text) for _, _, score, text in sorted(going_on)[:size]]
-        ended += [e for e in chosen if rules.ends(e[1])]
-        complete += [(len(_missing(words, t)), -rules.normalised(s, t), t) for s, t in ended]
-        complete = sorted(complete)[:size]
-        group.running = [e for e in chosen if not rules.ends(e[1])]
-        if not group.running:
-            return complete[0][2]
-        best = rules.normalised(*max(group.running))
-        is_full = len(complete) == size and complete[-1][0] == 0
-        if is_full and (rules.early_stopping or best <= -complete[-1][1]):
-            return complete[0][2]
-
-
-def _some_words(rng: random.Random) -> Words:
-    def some(count: int) -> Text:
-        return tuple(rng.randrange(1, VOCAB_SIZE) for _ in range(count))
-
-    ways = [[some(rng.randint(1, 4)) for _ in range(rng.randint(1, 3))] for _ in range(4)]
-    return tuple(tuple(way) for way in ways[: rng.randint(1, 4)])
-
-
 @pytest.mark.parametrize("seed", range(16))
 def test_constrained_beam_search_is_the_slow_definition(seed: int) -> None:
     rng = random.Random(seed)
-    tiny, words = tiny_model(seed), _some_words(rng)
+    tiny, words = tiny_model(seed), some_words(rng)
     rules = Rules(
         max_new_tokens=rng.randrange(1, 16),
         length_penalty=rng.choice([-1.0, 0.0, 1.0, 2.0]),
@@ -132,9 +65,9 @@ def test_constrained_beam_search_is_the_slow_definition(seed: int) -> None:
         ),
     )
 
-    text = _slowly(tiny, (5, 6, 7), words, rules, size)
+    text = constrained_beam_search(tiny, (5, 6, 7), words, rules, size)
     assert tuple(result.token_ids[0]) == text
-    assert list(result.sequences[0].missing_words) == _missing(words, text)
+    assert list(result.sequences[0].missing_words) == missing_words(words, text)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -174,7 +107,7 @@ def test_every_text_has_every_word_that_the_length_suffices_for(
     result = run_alone(model, request)
 
     for token_ids, sequence in zip(result.token_ids, result.sequences.values(), strict=True):
-        assert _missing(words, token_ids) == []
+        assert missing_words(words, token_ids) == []
         assert sequence.missing_words == ()
 
 
@@ -207,7 +140,7 @@ def test_a_form_wins_over_words_and_the_result_says_so() -> None:
     assert result.sequences[0].finish_reason is FinishReason.STOP
 
 
-def test_a_word_that_a_stop_string_cuts_off_is_missing() -> None:
+def test_a_word_that_a_stop_string_cuts_off_ismissing_words() -> None:
     words = (("red.",),)
     stopped = ask(words, prompt="Once", stop=(".",), max_new_tokens=12)
 
@@ -300,15 +233,15 @@ def test_each_wanted_token_brings_a_text_on(text: Text) -> None:
 
     assert bool(gains) == bool(standing.missing)
     assert not gains or max(gains) >= 1
-    assert list(standing.missing) == _missing(WORDS, text)
-    assert FORCED.progress(standing) == _bank(WORDS, text)
-    assert set(FORCED.next_tokens(standing)) == _wanted(WORDS, text)
+    assert list(standing.missing) == missing_words(WORDS, text)
+    assert FORCED.progress(standing) == bank(WORDS, text)
+    assert set(FORCED.next_tokens(standing)) == wanted_tokens(WORDS, text)
 
 
 def test_a_forced_text_in_a_batch_and_after_preemption_is_the_text_alone() -> None:
     model = tiny_model(5).model
     requests = [
-        replace(ask(_some_words(random.Random(i)), num_beams=n, num_sequences=n), request_id=str(i))
+        replace(ask(some_words(random.Random(i)), num_beams=n, num_sequences=n), request_id=str(i))
         for i, n in product(range(4), (2, 4))
     ]
     requests = [replace(r, request_id=str(i)) for i, r in enumerate(requests)]

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.nn.functional import cosine_similarity
 
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
 from penstock.errors import InvalidParameter
 from penstock.model.hidden_cache import HiddenCache
 from penstock.types import DecodingParams, GenerationRequest
+from tests.decoding.slow_searches import contrastive_search
 from tests.engine.driving import run_alone
-from tests.tiny_gpt2 import EOS, VOCAB_SIZE, TinyModel, loaded, tiny_model
+from tests.tiny_gpt2 import VOCAB_SIZE, TinyModel, loaded, tiny_model
 
 
 def _request(prompt: tuple[int, ...], top_k: int, alpha: float) -> GenerationRequest:
@@ -27,22 +27,6 @@ def _request(prompt: tuple[int, ...], top_k: int, alpha: float) -> GenerationReq
     )
 
 
-def _slowly(tiny: TinyModel, prompt: tuple[int, ...], top_k: int, alpha: float) -> list[int]:
-    """Su et al. 2022, equation 5: each candidate is read anew, with all that comes before it."""
-    text = list(prompt)
-    while len(text) < len(prompt) + 14 and EOS not in text[len(prompt) :]:
-        with torch.inference_mode():
-            likeliest = tiny.reference(torch.tensor([text])).logits[0, -1].softmax(-1).topk(top_k)
-            worth = []
-            for token_id, probability in zip(likeliest.indices, likeliest.values, strict=True):
-                tried = torch.tensor([[*text, token_id]])
-                hidden = tiny.reference(tried, output_hidden_states=True).hidden_states[-1][0]
-                likeness = cosine_similarity(hidden[:-1], hidden[-1:], dim=-1).max()
-                worth.append(float((1 - alpha) * probability - alpha * likeness))
-        text.append(int(likeliest.indices[worth.index(max(worth))]))
-    return text[len(prompt) :]
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_contrastive_search_is_the_slow_definition(seed: int) -> None:
     rng = random.Random(seed)
@@ -52,7 +36,7 @@ def test_contrastive_search_is_the_slow_definition(seed: int) -> None:
 
     result = run_alone(tiny.model, _request(prompt, top_k, alpha))
 
-    assert result.token_ids == [_slowly(tiny, prompt, top_k, alpha)]
+    assert result.token_ids == [contrastive_search(tiny, prompt, top_k, alpha)]
 
 
 def test_without_a_penalty_it_is_greedy_search() -> None:

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.nn.functional import kl_div
 
 from penstock.decoding.processors import process
 from penstock.engine.config import EngineConfig
@@ -16,12 +14,11 @@ from penstock.engine.prepare import prepare
 from penstock.errors import InvalidParameter
 from penstock.types import DecodingParams, GenerationRequest
 from tests.decoding.rows import make_row
+from tests.decoding.slow_searches import LENGTH, contrast, dola
 from tests.engine.driving import run_all, run_alone
 from tests.tiny_bridged import tiny_bridged
-from tests.tiny_gpt2 import EOS, VOCAB_SIZE, TinyModel, tiny_model
+from tests.tiny_gpt2 import EOS, VOCAB_SIZE, tiny_model
 from tests.tiny_t5 import START, TinyT5, tiny_t5
-
-LENGTH = 14
 
 
 def ask(layers: str | tuple[int, ...], name: str = "r", **fields: Any) -> GenerationRequest:
@@ -38,30 +35,6 @@ def ask(layers: str | tuple[int, ...], name: str = "r", **fields: Any) -> Genera
     )
 
 
-def contrast(last: Tensor, early: list[Tensor]) -> Tensor:
-    """The authors' rule for logits (vocab_size,), step by step as they published it."""
-    divergences = []
-    for logits in early:
-        mean = (last.softmax(-1) + logits.softmax(-1)) / 2
-        apart = kl_div(last.log_softmax(-1), mean, reduction="none").mean(-1)
-        apart += kl_div(logits.log_softmax(-1), mean, reduction="none").mean(-1)
-        divergences.append(float(apart / 2))
-    base = early[divergences.index(max(divergences))].log_softmax(-1)
-    likely = last.log_softmax(-1)
-    floor = likely.max() + torch.tensor(0.1).log()
-    return torch.where(likely < floor, float("-inf"), likely - base)
-
-
-def _slowly(tiny: TinyModel, prompt: tuple[int, ...], layers: tuple[int, ...]) -> list[int]:
-    text = list(prompt)
-    while len(text) < len(prompt) + LENGTH and EOS not in text[len(prompt) :]:
-        with torch.inference_mode():
-            output = tiny.reference(torch.tensor([text]), output_hidden_states=True)
-            early = [tiny.reference.lm_head(output.hidden_states[i][0, -1]) for i in layers]
-        text.append(int(contrast(output.logits[0, -1], early).argmax()))
-    return text[len(prompt) :]
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_dola_is_the_slow_definition(seed: int) -> None:
     rng = random.Random(seed)
@@ -71,7 +44,7 @@ def test_dola_is_the_slow_definition(seed: int) -> None:
 
     result = run_alone(tiny.model, ask(layers, prompt=prompt))
 
-    assert result.token_ids == [_slowly(tiny, prompt, layers)]
+    assert result.token_ids == [dola(tiny, prompt, layers)]
 
 
 @pytest.mark.parametrize(("name", "layers"), [("low", (2,)), ("high", (3, 5))])
@@ -81,7 +54,7 @@ def test_named_layers_are_those_of_the_model(name: str, layers: tuple[int, ...])
     token_ids = run_alone(tiny.model, ask(name)).token_ids
 
     greedy = replace(ask(name), strategy="greedy", params=DecodingParams())
-    assert token_ids == [_slowly(tiny, (5, 6, 7), layers)]
+    assert token_ids == [dola(tiny, (5, 6, 7), layers)]
     assert token_ids != run_alone(tiny.model, greedy).token_ids
 
 

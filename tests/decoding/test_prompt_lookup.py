@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.decoding.strategies.prompt_lookup import look_up
+from penstock.decoding.strategies.pace import Pace
+from penstock.decoding.strategies.phrases import Phrases
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
@@ -43,7 +44,67 @@ GREEDY = GenerationRequest(
 def test_guesses_are_what_followed_the_same_words_before(
     token_ids: list[int], longest: int, count: int, found: tuple[int, ...]
 ) -> None:
-    assert look_up(token_ids, longest=longest, count=count) == found
+    assert Phrases(token_ids, longest=longest).continuation(count) == found
+
+
+@given(st.lists(st.integers(0, 3), max_size=40), st.integers(1, 5), st.integers(0, 9))
+def test_a_text_that_grows_is_looked_up_as_one_that_is_searched_whole(
+    token_ids: list[int], longest: int, count: int
+) -> None:
+    phrases = Phrases((), longest=longest)
+    for i, token_id in enumerate(token_ids):
+        phrases.extend([token_id])
+
+        assert phrases.continuation(count) == _searched(token_ids[: i + 1], longest, count)
+
+
+def _searched(token_ids: list[int], longest: int, count: int) -> tuple[int, ...]:
+    """The tokens after the latest earlier place of as many of the last ones as occur again."""
+    text = list(token_ids)
+    for size in range(min(longest, len(text) - 1), 0, -1):
+        for start in range(len(text) - size - 1, -1, -1):
+            if text[start : start + size] == text[-size:]:
+                for place in range(start + size, start + size + count):
+                    text.append(text[place])
+                return tuple(text[len(token_ids) :])
+    return ()
+
+
+def test_guesses_grow_longer_while_they_are_right() -> None:
+    pace = Pace(10)
+
+    lengths = [pace.next_length()]
+    for _ in range(3):
+        pace.note(lengths[-1], lengths[-1])
+        lengths.append(pace.next_length())
+
+    assert lengths == [4, 8, 10, 10]
+
+
+def test_wrong_guesses_grow_rare_and_short() -> None:
+    pace = Pace(10)
+
+    lengths = []
+    for _ in range(400):
+        lengths.append(pace.next_length())
+        if lengths[-1]:
+            pace.note(lengths[-1], 0)
+
+    assert lengths[:4] == [4, 2, 0, 1]
+    assert sum(lengths[100:]) <= 10  # less than one row in thirty
+
+
+def test_a_right_guess_ends_the_pauses() -> None:
+    pace = Pace(10)
+    for _ in range(100):
+        if length := pace.next_length():
+            pace.note(length, 0)
+    while not (length := pace.next_length()):
+        pass
+
+    pace.note(length, 1)
+
+    assert pace.next_length() == 2
 
 
 @few_examples

@@ -1,5 +1,6 @@
 """Greedy and beam search write the very tokens that transformers' `generate` writes."""
 
+import os
 import random
 
 import pytest
@@ -8,7 +9,7 @@ from penstock.types import DecodingParams, GenerationRequest
 from tests.engine.driving import run_alone
 from tests.tiny_gpt2 import VOCAB_SIZE, reference_generate, tiny_model
 
-NUM_MODELS = 50
+NUM_MODELS = int(os.environ.get("PENSTOCK_STRATEGY_CASES", "10"))  # `make stress` has a hundred
 
 
 def _case(seed: int) -> tuple[tuple[int, ...], int, random.Random]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 from transformers.generation import logits_process as theirs
+from transformers.modeling_outputs import CausalLMOutput
 
 from penstock.decoding.processors import BY_NAME, process
 from tests.decoding.rows import EOS, make_row
@@ -158,7 +159,24 @@ def _watermark(case: Case) -> tuple[Any, Any]:
     return delta, _their_watermark(delta, gamma, key)
 
 
+def _guidance(case: Case) -> tuple[Any, Any]:
+    """Their processor asks a model, which here answers what our row brings along."""
+    value = case.rng.choice([0.0, 0.5, 1.5, 4.0])
+    unconditional = torch.randn(
+        VOCAB_SIZE, generator=torch.Generator().manual_seed(len(case.token_ids))
+    )
+    case.others["unconditional"] = unconditional
+
+    def model(*_: Any, **__: Any) -> CausalLMOutput:
+        return CausalLMOutput(logits=unconditional[None, None])
+
+    if value == 0:  # theirs makes nan of what is forbidden
+        case.logits.clamp_(min=-50)
+    return value, theirs.UnbatchedClassifierFreeGuidanceLogitsProcessor(value, model)
+
+
 PROCESSORS: dict[str, Make] = {
+    "guidance_scale": _guidance,
     "temperature": _number(theirs.TemperatureLogitsWarper, 0.3, 0.7, 1.7),
     "top_h": _number(theirs.TopHLogitsWarper, 0.05, 0.4, 0.9, 1.0),
     "top_k": _top_k,

@@ -13,8 +13,9 @@ from penstock.decoding import sampler
 from penstock.decoding.greatest import greatest
 from penstock.decoding.processors import process
 from penstock.decoding.processors.interface import Row
+from penstock.decoding.questions import Question
 from penstock.decoding.randomness import noise_key, stream_of, uniform
-from penstock.decoding.sampler import Question, answer
+from penstock.decoding.sampler import answer
 from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Top
 from penstock.types import DecodingParams
 

@@ -5,7 +5,8 @@ import torch
 
 from penstock.decoding.processors import CHAIN, process
 from penstock.decoding.processors.interface import Row
-from penstock.decoding.sampler import Question, answer
+from penstock.decoding.questions import Question
+from penstock.decoding.sampler import answer
 from penstock.decoding.strategies.interface import Argmax, Draw
 from penstock.decoding.trace import MODEL, trace_row
 from penstock.types import DecodingParams

@@ -19,9 +19,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.fake_tokens import chosen_token, next_token
+from tests.e2e.offer import offer
+
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "src" / "penstock" / "web"
-CATALOG = json.loads((HERE / "catalog.json").read_text(encoding="utf-8"))  # of the real server
 STORIES = (HERE / "stories.txt").read_text(encoding="utf-8").split("\n----\n")
 TYPES = {
     ".html": "text/html",
@@ -46,7 +48,12 @@ class Script:
     seconds_per_token: float = 0.02
     text: str | None = None  # instead of a story
     break_after: int | None = None  # tokens; then the connection ends
+    refusal: str | None = None  # instead of an answer
     cancelled: threading.Event = field(default_factory=threading.Event)  # a client left early
+    may_look: threading.Event = field(default_factory=threading.Event)  # looks wait for it
+
+    def __post_init__(self) -> None:
+        self.may_look.set()
 
 
 class FakeServer(ThreadingHTTPServer):
@@ -56,6 +63,7 @@ class FakeServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Answer)
         self.script = Script()
         self.seeds = itertools.count(1000)
+        self.catalog = offer()
 
     @property
     def url(self) -> str:
@@ -79,8 +87,8 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.split("?")[0].lstrip("/") or "index.html"
         file = WEB / path
-        if path in CATALOG:
-            self._send_json(HTTPStatus.OK, CATALOG[path])
+        if path in self.server.catalog:
+            self._send_json(HTTPStatus.OK, self.server.catalog[path])
         elif file.is_file():
             self._send(HTTPStatus.OK, TYPES[file.suffix], file.read_bytes())
         else:
@@ -88,7 +96,13 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body: Json = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/lab/next-token":
+            self.server.script.may_look.wait()
+            self._send_json(HTTPStatus.OK, next_token(body))
+            return
         refusal = None if self.path == "/compare" else refusal_of(body)
+        if self.path == "/generate" and self.server.script.refusal is not None:
+            refusal = error_body(self.server.script.refusal, "refused")
         if refusal is not None:
             self._send_json(HTTPStatus.UNPROCESSABLE_ENTITY, refusal)
         elif self.path == "/compare":
@@ -108,7 +122,8 @@ class Answer(BaseHTTPRequestHandler):
             if number == script.break_after:
                 raise ConnectionAbortedError
             time.sleep(script.seconds_per_token)
-            yield {"event": "token", "index": 0, "text": word, "token_ids": [number]}
+            token = {"event": "token", "index": 0, "text": word, "token_ids": [number]}
+            yield token | ({"logprobs": [chosen_token(word)]} if body.get("logprobs") else {})
         seconds = time.perf_counter() - began + 1e-6
         reason = "length" if len(words) == limit else "stop"
         sequence = {"text": "".join(words), "finish_reason": reason, "tokens": len(words)}

@@ -32,7 +32,7 @@ class Playground:
 
     def open(self, url: str) -> Playground:
         self.page.goto(url)
-        expect(self.pad.or_(self.compare_prompt)).to_be_visible()
+        expect(self.page.get_by_role("main")).to_be_visible()
         return self
 
     @property

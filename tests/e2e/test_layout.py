@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.e2e.conftest import OpenPage
+from tests.e2e.contrast import faint_texts
 from tests.e2e.fake_server import FakeServer
 from tests.e2e.playground import expect
 
@@ -25,41 +26,6 @@ LAYERS = """
   const heights = [field.scrollHeight, Math.ceil(drawn.getBoundingClientRect().height)];
   field.style.height = '';
   return [...heights, field.clientWidth, drawn.clientWidth];
-}
-"""
-
-CONTRAST = """
-() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgb = color => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = color;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const ground = element => {
-    for (let e = element; e; e = e.parentElement) {
-      const [r, g, b, a] = rgb(getComputedStyle(e).backgroundColor);
-      if (a === 255) return [r, g, b];
-    }
-    return [255, 255, 255];
-  };
-  const light = ([r, g, b]) => [r, g, b]
-    .map(c => c / 255)
-    .map(c => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const faint = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const hasText = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
-    const style = getComputedStyle(element);
-    if (!hasText || element.closest(':disabled') || style.visibility === 'hidden') continue;
-    if (element.matches('.field, option, .only-heard')) continue;
-    if (!element.getClientRects().length) continue;
-    const [a, b] = [light(rgb(style.color)), light(ground(element))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) faint.push(`${element.className || element.tagName} ${ratio.toFixed(2)}`);
-  }
-  return faint;
 }
 """
 
@@ -101,13 +67,15 @@ def test_all_text_can_be_read(
     page.write("Once upon a time")
     page.generate()
     page.press("Branches")
-    page.page.locator(".rail .more summary").click()
+    closed = page.page.locator(".rail details:not([open]) > summary:visible")
+    while closed.count():
+        closed.first.click()
     if screen == "compare":
         page.page.get_by_role("link", name="Compare").click()
         page.press("Compare")
         expect(page.page.locator(".column-status").first).to_contain_text(re.compile("length|end"))
 
-    assert page.page.evaluate(CONTRAST) == []
+    assert faint_texts(page) == []
 
 
 def test_a_phone_opens_the_settings_as_a_sheet(open_page: OpenPage, fake: FakeServer) -> None:

@@ -51,6 +51,7 @@ def test_no_server_is_one_quiet_line_until_there_is_one(open_page: OpenPage) -> 
     first = FakeServer().start()
     page = open_page(first.url)
     page.write(PROMPT)
+    expect(page.button("Generate")).to_be_enabled()
     first.stop()
     page.press("Generate")
     expect(page.status).to_contain_text("No answer from")
@@ -69,7 +70,7 @@ def test_the_page_finds_a_server_that_starts_after_it(open_page: OpenPage) -> No
     expect(page.status).to_contain_text(f"No answer from http://127.0.0.1:{port}")
     late = FakeServer(port).start()
 
-    expect(page.page.get_by_label("Strategy")).to_have_value("sampling", timeout=15_000)
+    expect(page.page.get_by_label("Strategy")).to_have_value("sampling")
     late.stop()
 
 

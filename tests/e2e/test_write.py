@@ -183,31 +183,6 @@ def test_two_tabs_do_not_overwrite_each_other(open_page: OpenPage, server: str) 
     expect(second.page.locator(".draft-title")).to_have_text(["The second tab", "The first tab"])
 
 
-def test_a_token_tells_what_else_there_was_and_another_is_written_instead(page: Playground) -> None:
-    page.write(PROMPT)
-    page.set_length(12)
-    whole = page.generate()
-    page.press("Tokens")
-    tokens = page.page.locator(".token")
-    before = PROMPT + "".join(tokens.nth(i).inner_text() for i in range(4))
-    box = tokens.nth(4).bounding_box()
-    assert box is not None
-    page.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    card = page.page.locator(".token-card")
-    shares = card.locator(".number").all_inner_texts()
-    assert len(shares) >= 8
-    steps = card.locator(".waterfall tbody th")
-    expect(steps).to_have_text(["Model", "Temperature", "Top-p"])
-
-    others = card.locator(".alternative:not([aria-current=true]):enabled")
-    instead = others.first.locator("code").inner_text().replace("␣", " ").replace("⏎", "\n")
-    others.first.click()
-    page.await_end()
-    assert page.text.startswith(before + instead)
-    page.press("Undo")
-    assert page.text == whole
-
-
 def test_the_rail_shows_what_could_be_written_next_with_these_settings(page: Playground) -> None:
     page.write(PROMPT)
     shape = page.page.get_by_role("figure", name="Likely next")

@@ -1,7 +1,9 @@
 """A text that is bound to a form has it, whatever the strategy, its neighbours and its settings."""
 
 import json
+import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +17,17 @@ from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
 from penstock.errors import InvalidParameter
-from penstock.model.loading import LoadedModel
+from penstock.model.hub import builtin_folder
+from penstock.model.loading import LoadedModel, load_model
+from penstock.ops.torch_ops import TorchOps
 from penstock.types import DecodingParams, FinishReason, GenerationRequest
 from tests.decoding.schemas import make_schema
 from tests.engine.driving import Result, run_all, run_alone
+from tests.figures import record
 from tests.tiny_gpt2 import EOS, VOCAB_SIZE, tiny_model
 from tests.tiny_t5 import tiny_t5
 
+NUM_SCHEMAS = int(os.environ.get("PENSTOCK_SCHEMAS", "32"))  # `make stress` has 320
 TINY = tiny_model(3, context_length=512)
 SCHEMA = {
     "type": "object",
@@ -45,6 +51,8 @@ STRATEGIES: list[dict[str, Any]] = [
     {"strategy": "best_of_n", "num_candidates": 3},
     {"strategy": "contrastive_search", "top_k": 4, "penalty_alpha": 0.5},
     {"strategy": "prompt_lookup", "prompt_lookup_num_tokens": 4},
+    {"strategy": "dola", "dola_layers": (0, 1)},
+    {"strategy": "controlled", "topic_words": (" sea",)},
 ]  # fmt: skip
 BEAMS = [how for how in STRATEGIES if "num_beams" in how]
 
@@ -61,24 +69,38 @@ def write(**fields: Any) -> Result:
     return run_alone(TINY.model, ask(**fields))
 
 
-@pytest.mark.parametrize("first", range(0, 320, 40))
-def test_every_text_of_320_schemas_is_valid(first: int) -> None:
-    schemas = {str(seed): make_schema(seed) for seed in range(first, first + 40)}
+def _random_model() -> LoadedModel:
+    return TINY.model
+
+
+def _built_in_model() -> LoadedModel:
+    return load_model(builtin_folder(), model_id="penstock-tiny", ops=TorchOps())
+
+
+@pytest.mark.parametrize("model_of", [_random_model, _built_in_model])
+def test_every_text_is_valid_against_its_schema(model_of: Callable[[], LoadedModel]) -> None:
+    model = model_of()
+    schemas = [make_schema(seed) for seed in range(NUM_SCHEMAS)]
     requests = [
-        ask(name, json_schema=json.dumps(schema), **STRATEGIES[i % len(STRATEGIES)])
-        for i, (name, schema) in enumerate(schemas.items())
+        ask(str(seed), json_schema=json.dumps(schema), **STRATEGIES[seed % len(STRATEGIES)])
+        for seed, schema in enumerate(schemas)
     ]
 
-    results = run_all(TINY.model, requests)
+    results = [
+        result for first in range(0, NUM_SCHEMAS, 40)
+        for result in run_all(model, requests[first : first + 40])
+    ]  # fmt: skip
 
-    for (seed, schema), result in zip(schemas.items(), results, strict=True):
+    for seed, (schema, result) in enumerate(zip(schemas, results, strict=True)):
         assert result.finished is not None and result.finished.error is None, seed
         (text,) = result.texts
         jsonschema.validate(
             json.loads(text), schema, format_checker=jsonschema.FormatChecker(["date", "ipv4"])
         )
         assert result.sequences[0].finish_reason is FinishReason.STOP, seed
-        assert result.token_ids[0][-1] == EOS
+        assert result.token_ids[0][-1] in model.tokenizer.eos_token_ids
+    figures = {"schemas": NUM_SCHEMAS, "ways to decode": len(STRATEGIES), "valid": len(results)}
+    record("texts of a set form", model.model_id, figures)
 
 
 @pytest.mark.parametrize("how", STRATEGIES, ids=lambda how: "-".join(map(str, how.values())))

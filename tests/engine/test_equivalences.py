@@ -7,7 +7,9 @@ logits closer than rounding are not met.
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,14 +20,17 @@ from penstock.decoding.strategies import STRATEGIES
 from penstock.engine.config import EngineConfig
 from penstock.engine.engine import Engine
 from penstock.engine.prepare import prepare
+from penstock.model.drafts import with_draft
 from penstock.model.loading import LoadedModel
 from penstock.types import NEUTRAL, DecodingParams, FinishReason, GenerationRequest
+from tests.drafting import drafting_like
 from tests.engine.driving import Result, run_all, run_alone
 from tests.tiny_gpt2 import VOCAB_SIZE, tiny_model
 from tests.tiny_t5 import tiny_t5
 
 TINY = tiny_model(7)
 MODELS = {"gpt2": TINY.model, "t5": tiny_t5(7).model}
+MODELS = {name: with_draft(model, drafting_like(model)) for name, model in MODELS.items()}
 ROOMY = EngineConfig(num_blocks=400)
 
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -49,6 +54,7 @@ decoding_params = st.builds(
     repetition_penalty=st.sampled_from([1.0, 1.3]),
     no_repeat_ngram_size=st.sampled_from([0, 2, 3]),
     frequency_penalty=st.sampled_from([0.0, 0.0, 0.7]),
+    guidance_scale=st.sampled_from([1.0, 1.0, 1.0, 0.5, 2.5]),
     logit_bias=st.sampled_from([(), ((5, 3.0),)]),
     bad_words=st.sampled_from([(), ("e", (7, 8))]),
     topic_words=st.sampled_from([(), (), ("he", " so", (7, 8))]),
@@ -58,6 +64,7 @@ decoding_params = st.builds(
     mirostat=st.sampled_from([0, 0, 1, 2]),
     watermark_delta=st.sampled_from([0.0, 0.0, 3.0]),
     processor_order=st.sampled_from([(), ("top_p", "temperature")]),
+    draft_num_tokens=st.integers(0, 6),
 )
 
 
@@ -70,6 +77,9 @@ def generation_requests(draw: st.DrawFn) -> GenerationRequest:
     if strategy == "dola":
         layers = st.sampled_from([None, "low", "high", (0,), (0, 1)])
         params = replace(params, dola_layers=draw(layers))
+    if params.guidance_scale != 1:
+        negative = st.sampled_from([None, (9,), "do not", tuple(range(50, 90))])
+        params = replace(params, negative_prompt=draw(negative))
     most = STRATEGIES[strategy].max_texts(params) or 4
     return GenerationRequest(
         request_id="r",
@@ -114,13 +124,13 @@ def test_batched_is_alone(
 WAYS: list[tuple[str, dict[str, Any]]] = [
     ("greedy", {"repetition_penalty": 1.2, "no_repeat_ngram_size": 3}),
     ("greedy", {"json_schema": '{"type": "array", "items": {"type": "integer"}, "maxItems": 5}'}),
-    ("sampling", {"temperature": 1.2, "top_p": 0.9, "frequency_penalty": 0.6}),
+    ("sampling", {"temperature": 1.2, "frequency_penalty": 0.6, "guidance_scale": 1.5}),
     ("sampling", {"mirostat": 2, "mirostat_tau": 4.0}),
     ("sampling", {"xtc_probability": 0.5, "dry_multiplier": 0.8, "min_p": 0.02}),
     ("sampling", {"watermark_delta": 3.0, "processor_order": ("top_p", "temperature")}),
     ("sampling", {"regex": "( [a-z]+)*", "dynatemp_range": 0.5}),
     ("top_k", {"top_k": 9, "bad_words": ("e",)}),
-    ("beam_search", {"num_beams": 4, "length_penalty": -0.5}),
+    ("beam_search", {"num_beams": 4, "guidance_scale": 2.0, "negative_prompt": "away"}),
     ("beam_search", {"num_beams": 3, "choice": ("one", "two", "three")}),
     ("beam_sampling", {"num_beams": 3, "temperature": 1.1}),
     ("diverse_beam_search", {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.7}),
@@ -131,8 +141,11 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+NUM_AT_ONCE = 32
+
+
 def _ways() -> list[GenerationRequest]:
-    """Those above, and every strategy there is as its catalog suggests it."""
+    """Those above, every strategy there is as its catalog suggests it, and some of them again."""
     suggested = [
         (name, {n: v for n, v in defaults(s.parameters).items() if n in NEUTRAL})
         for name, s in STRATEGIES.items()
@@ -145,12 +158,19 @@ def _ways() -> list[GenerationRequest]:
             strategy=strategy,
             params=DecodingParams(**params),
             max_new_tokens=14 + number % 5,
+            min_new_tokens=9,
             seed=number,
             trace=2 if number % 4 == 0 else None,
             beam_tree=number % 2 == 0,
         )
-        for number, (strategy, params) in enumerate([*WAYS, *suggested])
+        for number, (strategy, params) in enumerate(([*WAYS, *suggested] * 2)[:NUM_AT_ONCE])
     ]
+
+
+@cache
+def _ways_alone(model_id: str) -> list[object]:
+    (model,) = (model for model in MODELS.values() if model.model_id == model_id)
+    return [_essence(run_alone(model, request, ROOMY)) for request in _ways()]
 
 
 @every_model
@@ -159,15 +179,58 @@ def _ways() -> list[GenerationRequest]:
     [ROOMY, EngineConfig(num_blocks=60, block_size=8, max_batch_tokens=64)],
     ids=["roomy", "cramped"],
 )
-def test_sixteen_ways_at_once_are_each_as_alone(model: LoadedModel, config: EngineConfig) -> None:
+def test_each_among_thirty_one_others_is_as_alone(model: LoadedModel, config: EngineConfig) -> None:
     requests = _ways()
-    alone = [run_alone(model, request, ROOMY) for request in requests]
 
     together = run_all(model, requests, config)
 
-    assert len(WAYS) == 16 and {r.strategy for r in requests} == STRATEGIES.keys()
-    assert [_essence(r) for r in together] == [_essence(r) for r in alone]
+    assert len(requests) == NUM_AT_ONCE and {r.strategy for r in requests} == STRATEGIES.keys()
+    assert [_essence(r) for r in together] == _ways_alone(model.model_id)
     assert all(result.finished and result.finished.error is None for result in together)
+
+
+@every_model
+@pytest.mark.parametrize("num_steps", [1, 4])
+def test_each_after_a_preemption_is_as_alone(model: LoadedModel, num_steps: int) -> None:
+    preempted = set()
+    for request, alone in zip(_ways(), _ways_alone(model.model_id), strict=True):
+        again = _run_preempted(model, request, num_steps)
+
+        if again is not None:
+            assert _essence(again) == alone, request
+            preempted.add(request.strategy)
+    assert preempted == STRATEGIES.keys()
+
+
+def _run_preempted(model: LoadedModel, request: GenerationRequest, num_steps: int) -> Result | None:
+    """Give up all the request's blocks after so many steps, as if another had needed them.
+
+    `None` if it has ended before.
+    """
+    engine = Engine(model, ROOMY)
+    engine.add(prepare(request, model))
+    outputs = [output for _ in range(num_steps) for output in engine.step()]
+    if not engine.has_work:
+        return None
+    scheduler, waiting = engine._scheduler, engine._scheduler._waiting
+    reserve, running = engine._blocks.reserve, scheduler.num_running
+
+    def refuse_while_running(sequence: Sequence[int], num_tokens: int) -> bool:
+        return scheduler.num_running < running and reserve(sequence, num_tokens)
+
+    with (
+        patch.object(engine._blocks, "reserve", refuse_while_running),
+        patch.object(waiting, "put_back", wraps=waiting.put_back) as put_back,
+    ):
+        outputs += engine.step()
+    assert put_back.call_count == 1
+    while engine.has_work:
+        outputs += engine.step()
+    assert engine.stats().num_free_blocks == engine.stats().num_blocks
+    result = Result()
+    for output in outputs:
+        result.take(output)
+    return result
 
 
 @every_model
@@ -186,7 +249,7 @@ def test_a_chunked_prompt_is_a_whole_prompt(
 @given(st.lists(generation_requests(), min_size=2, max_size=5))
 def test_preempted_is_undisturbed(model: LoadedModel, requests: list[GenerationRequest]) -> None:
     requests = _numbered(requests)
-    cramped = EngineConfig(num_blocks=25, block_size=16, max_batch_tokens=32)
+    cramped = EngineConfig(num_blocks=32, block_size=16, max_batch_tokens=32)
 
     together = run_all(model, requests, cramped)
 

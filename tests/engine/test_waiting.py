@@ -140,7 +140,9 @@ def test_the_pace_is_of_those_who_waited() -> None:
     assert news.estimated_seconds == 3.0
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy", sorted(STRATEGIES.keys() - {"assisted"})
+)  # which needs a draft
 def test_a_text_whose_time_is_up_ends_as_it_stands(strategy: str) -> None:
     params = DecodingParams(
         num_beams=4, num_beam_groups=2, diversity_penalty=0.5, top_k=3, penalty_alpha=0.4,

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock.jobs.executor import Executor, Work
 from penstock.jobs.job import ENDED, Job, JobState, LeaseLost
 from penstock.jobs.queue import JobQueue
 from penstock.storage.database import Storage
+from tests.figures import record
 from tests.storage.databases import opened
 
+NUM_JUMPS = 20
 SOON = 0.05  # seconds; a lease that a test can wait for
 
 
@@ -183,3 +186,42 @@ async def test_stopping_hands_a_job_back_unharmed_for_the_next_server(storage: S
 
     job = await found(storage, queue, job_id)
     assert (job.state, job.attempts) == (JobState.QUEUED, 0)
+
+
+async def test_jobs_end_once_though_the_clock_jumps_by_an_hour_and_back(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A jump ahead ends every lease: another takes over, and whoever had it ends nothing."""
+    hours, true_now = 0, storage.now
+
+    async def jumping(connection: AsyncConnection) -> float:
+        return await true_now(connection) + 3600 * hours
+
+    monkeypatch.setattr(storage, "now", jumping)
+    queue = JobQueue(storage)
+    doing = Doing(storage, queue)
+    finish = asyncio.Event()
+    doing.act = lambda work: finish.wait()  # type: ignore[assignment,return-value]
+    executors = [Executor(storage, queue, {"k": doing}, poll_seconds=0.01) for _ in range(2)]
+    for executor in executors:
+        executor.start()
+    jobs = []
+    for _ in range(NUM_JUMPS):
+        finish.clear()
+        job_id = await submitted(storage, queue)
+        async with asyncio.timeout(30):
+            while job_id not in doing.begun:
+                await asyncio.sleep(0.005)
+        hours = 1 - hours
+        if hours:  # wait for the other to take it over
+            async with asyncio.timeout(30):
+                while doing.begun.count(job_id) < 2:
+                    await asyncio.sleep(0.005)
+        finish.set()
+        jobs.append(await ended(storage, queue, job_id))
+    for executor in executors:
+        await executor.stop()
+
+    assert [job.state for job in jobs] == [JobState.SUCCEEDED] * NUM_JUMPS
+    assert [job.token for job in jobs] == [2, 1] * (NUM_JUMPS // 2)
+    record("B15 a clock that jumps", "by an hour and back", {"jumps": NUM_JUMPS, "jobs": len(jobs)})

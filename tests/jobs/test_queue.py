@@ -137,6 +137,17 @@ class QueueMachine(RuleBasedStateMachine):
         for storage in self.stores:
             storage.seconds += seconds
 
+    @rule(server=st.sampled_from([0, 1]))
+    def drop(self, server: int) -> None:
+        """The owner of the newest job gives it up, whether or not somebody has begun it."""
+        job_id, job = list(self.expected.items())[-1]
+        dropped = self.write(lambda c: self.queues[server].drop(c, job_id))
+        if job.state is JobState.QUEUED and job.token == 0:
+            job.state = JobState.CANCELLED
+            assert dropped is not None and dropped.finished_at == self.now
+        else:
+            assert dropped is None
+
     def if_held(self, claim: Claim, act: Callable[[], object]) -> Expected | None:
         """Do what only the holder of the latest claim may; the job, if it was done."""
         job = self.expected[claim.job.id]
@@ -198,7 +209,8 @@ class QueueMachine(RuleBasedStateMachine):
                 job.token,
                 job.attempts,
             )
-            assert len(job.results) == (job.state in ENDED)
+            assert len(job.results) == (job.state is JobState.SUCCEEDED)
+            assert (row["finished_at"] is not None) == (job.state in ENDED)
             assert row["result"] == ({"token": job.results[0]} if job.results else None)
 
 

@@ -14,6 +14,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from tests.model.lora_folders import write_lora
 from tests.text.learnt import learn_byte_level
 
 COMMON = {
@@ -61,8 +62,19 @@ MAKERS = {
 }
 
 
+ADAPTED = {
+    "small-gpt2": ("c_attn", "c_fc"),
+    "small-neo": ("q_proj", "out_proj"),
+    "small-llama": ("q_proj", "down_proj"),
+    "small-t5": ("SelfAttention.q", "EncDecAttention.v"),
+}
+
+
 def write_families(parent: Path) -> list[Path]:
-    """Write one folder of each family, with weights far enough apart that near-ties are rare."""
+    """Write one folder of each family, with weights far enough apart that near-ties are rare.
+
+    Beside them, in `adapters`, is a LoRA for each: `for-small-gpt2` and so on.
+    """
     folders = []
     for name, make in MAKERS.items():
         torch.manual_seed(0)
@@ -72,5 +84,6 @@ def write_families(parent: Path) -> list[Path]:
         folder = parent / name
         model.save_pretrained(folder)
         learn_byte_level().save(str(folder / "tokenizer.json"))
+        write_lora(parent / "adapters" / f"for-{name}", model, ADAPTED[name])
         folders.append(folder)
     return folders

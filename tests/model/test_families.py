@@ -7,15 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    GPTNeoConfig,
-    LlamaConfig,
-    MistralConfig,
-    PreTrainedConfig,
-    Qwen2Config,
-)
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedConfig, Qwen2Config
 
 from penstock.errors import UnsupportedModel
 from penstock.model.families import FAMILIES
@@ -27,97 +19,9 @@ from penstock.ops.torch_ops import TorchOps
 from penstock.types import GenerationRequest
 from tests.engine.driving import run_alone
 from tests.model.forward import all_hidden, all_logits
+from tests.model.random_configs import CONFIGS, VOCAB_SIZE, llama_like
 
-VOCAB_SIZE = 61
 LENGTH = 23
-
-
-def _llama_like(rng: random.Random) -> dict[str, object]:
-    num_kv_heads = rng.choice([1, 2, 3])
-    num_heads = num_kv_heads * rng.choice([1, 2, 4])
-    return {
-        "vocab_size": VOCAB_SIZE,
-        "hidden_size": num_heads * 8,
-        "intermediate_size": rng.choice([20, 33]),
-        "num_hidden_layers": 2,
-        "num_attention_heads": num_heads,
-        "num_key_value_heads": num_kv_heads,
-        "max_position_embeddings": 64,
-        "rms_norm_eps": rng.choice([1e-6, 1e-2]),
-        "tie_word_embeddings": rng.random() < 0.5,
-        "pad_token_id": None,
-    }
-
-
-ROPES: list[dict[str, object]] = [
-    {"rope_type": "default", "rope_theta": 10_000.0},
-    {"rope_type": "default", "rope_theta": 1_000_000.0},
-    {"rope_type": "linear", "rope_theta": 10_000.0, "factor": 4.0},
-    {
-        "rope_type": "llama3",
-        "rope_theta": 500_000.0,
-        "factor": 8.0,
-        "low_freq_factor": 1.0,
-        "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 16,
-    },
-    {
-        "rope_type": "yarn",
-        "rope_theta": 10_000.0,
-        "factor": 4.0,
-        "original_max_position_embeddings": 16,
-    },
-]
-
-
-def _llama(rng: random.Random) -> PreTrainedConfig:
-    biased = rng.random() < 0.3
-    extra = {"head_dim": 6} if rng.random() < 0.3 else {}
-    return LlamaConfig(
-        **_llama_like(rng),
-        attention_bias=biased,
-        mlp_bias=biased,
-        rope_parameters=rng.choice(ROPES),
-        **extra,
-    )
-
-
-def _qwen2(rng: random.Random) -> PreTrainedConfig:
-    window = {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}
-    extra = window if rng.random() < 0.5 else {}
-    return Qwen2Config(**_llama_like(rng), rope_parameters=ROPES[1], **extra)
-
-
-def _mistral(rng: random.Random) -> PreTrainedConfig:
-    return MistralConfig(**_llama_like(rng), sliding_window=rng.choice([None, 1, 7, 40]))
-
-
-def _gpt_neo(rng: random.Random) -> PreTrainedConfig:
-    pattern = rng.choice([["global", "local"], ["local"], ["global"]])
-    return GPTNeoConfig(
-        vocab_size=VOCAB_SIZE,
-        hidden_size=24,
-        num_heads=rng.choice([1, 3]),
-        num_layers=2,
-        attention_types=[[pattern, 2 // len(pattern)]],
-        window_size=rng.choice([3, 7, 50]),
-        intermediate_size=rng.choice([None, 31]),
-        max_position_embeddings=64,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-
-
-def _gpt2(rng: random.Random) -> PreTrainedConfig:
-    return GPT2Config(
-        vocab_size=VOCAB_SIZE,
-        n_positions=64,
-        n_embd=24,
-        n_layer=2,
-        n_head=rng.choice([1, 3]),
-        bos_token_id=0,
-        eos_token_id=0,
-    )
 
 
 def _pair(
@@ -127,22 +31,31 @@ def _pair(
     reference = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
     for parameter in reference.parameters():  # norms and biases too
         torch.nn.init.normal_(parameter, std=0.3)
-    weights = reference.state_dict()
+    weights = _stored(reference, config)
     description = json.loads(config.to_json_string(use_diff=False))
-    if config.tie_word_embeddings:
-        weights.pop("lm_head.weight")  # as transformers saves it
     family = FAMILIES[config.model_type].load(
         description, weights, ops or TorchOps(), torch.float32
     )
     return reference, family
 
 
-@pytest.mark.parametrize("make", [_llama, _mistral, _gpt_neo])
-def test_kernels_compute_what_the_reference_computes(make) -> None:
+def _stored(reference: torch.nn.Module, config: PreTrainedConfig) -> dict[str, torch.Tensor]:
+    """The weights as transformers saves them."""
+    weights = reference.state_dict()
+    if config.tie_word_embeddings:
+        weights.pop("lm_head.weight")
+    return weights
+
+
+every_family = pytest.mark.parametrize("name", CONFIGS)
+
+
+@every_family
+def test_kernels_compute_what_the_reference_computes(name: str) -> None:
     chosen = choose_ops(num_threads=2)
     if chosen.ops.name != "kernel":
         pytest.skip(chosen.reason)
-    config = make(random.Random(1))
+    config = CONFIGS[name](random.Random(1))
     _, reference = _pair(config, 1)
     _, family = _pair(config, 1, chosen.ops)
     token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
@@ -152,10 +65,10 @@ def test_kernels_compute_what_the_reference_computes(make) -> None:
     torch.testing.assert_close(logits, all_logits(reference, token_ids), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("make", [_llama, _qwen2, _mistral, _gpt_neo])
+@every_family
 @pytest.mark.parametrize("seed", range(20))
-def test_logits_are_those_of_transformers(make, seed: int) -> None:
-    config = make(random.Random(seed))
+def test_logits_are_those_of_transformers(name: str, seed: int) -> None:
+    config = CONFIGS[name](random.Random(seed))
     reference, family = _pair(config, seed)
     token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
 
@@ -167,9 +80,32 @@ def test_logits_are_those_of_transformers(make, seed: int) -> None:
     assert family.num_parameters == reference.num_parameters()
 
 
+@every_family
+@pytest.mark.parametrize("seed", range(3))
+def test_bf16_weights_change_little(name: str, seed: int) -> None:
+    config = CONFIGS[name](random.Random(seed))
+    reference, _ = _pair(config, seed)
+    weights = _stored(reference, config)
+    description = json.loads(config.to_json_string(use_diff=False))
+    token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
+
+    stored, exact = (
+        all_logits(
+            FAMILIES[config.model_type].load(
+                description, weights, choose_ops(num_threads=1).ops, store
+            ),
+            token_ids,
+        ).log_softmax(-1)
+        for store in (torch.bfloat16, torch.float32)
+    )
+
+    assert (stored.exp() * (stored - exact)).sum(-1).abs().max() < 0.05  # KL divergence, nats
+    assert not stored.equal(exact)
+
+
 def test_without_layer_types_the_last_layers_of_qwen2_have_the_window() -> None:
     window = {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1}
-    config = Qwen2Config(**_llama_like(random.Random(0)), **window)
+    config = Qwen2Config(**llama_like(random.Random(0)), **window)
     reference, family = _pair(config, 0)
     older = json.loads(config.to_json_string(use_diff=False))
     del older["layer_types"]
@@ -180,9 +116,9 @@ def test_without_layer_types_the_last_layers_of_qwen2_have_the_window() -> None:
     assert all_logits(again, token_ids).equal(all_logits(family, token_ids))
 
 
-@pytest.mark.parametrize("make", [_llama, _gpt_neo, _gpt2])
-def test_hidden_states_are_those_of_transformers_and_their_head_gives_the_logits(make) -> None:
-    config = make(random.Random(3))
+@every_family
+def test_hidden_states_are_those_of_transformers_and_their_head_gives_the_logits(name: str) -> None:
+    config = CONFIGS[name](random.Random(3))
     reference, family = _pair(config, 3)
     token_ids = torch.randint(0, VOCAB_SIZE, (LENGTH,)).tolist()
 
@@ -220,7 +156,7 @@ def test_what_is_not_supported_is_refused_by_name(change, message: str) -> None:
 
 
 def test_weights_nobody_asked_for_are_refused() -> None:
-    config = _gpt_neo(random.Random(0))
+    config = CONFIGS["gpt_neo"](random.Random(0))
     reference = AutoModelForCausalLM.from_config(config)
     weights = reference.state_dict() | {"transformer.h.0.surprise.weight": torch.zeros(1)}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from penstock.errors import ModelUnavailable, PenstockError, UnsupportedModel
-from penstock.model.catalog import NATIVE_FAMILIES, find
+from penstock.model.catalog import EMBEDDING_FAMILIES, NATIVE_FAMILIES, find
 from penstock.model.families import FAMILIES
 from penstock.model.hub import builtin_folder, local_folder
 from penstock.model.hub_cache import HubAccess
@@ -183,6 +183,13 @@ def test_a_type_that_nobody_has_is_told_with_those_that_are_there(
 
 def test_the_catalog_knows_which_families_are_ours() -> None:
     assert frozenset(FAMILIES) == NATIVE_FAMILIES
+
+
+def test_the_catalog_knows_which_families_tell_their_hidden_states() -> None:
+    telling = {name for name, kind in FAMILIES.items() if not hasattr(kind, "encode")}
+
+    assert all(hasattr(FAMILIES[name], "hidden") for name in telling)
+    assert telling == EMBEDDING_FAMILIES
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])

@@ -112,6 +112,24 @@ def test_kernels_compute_what_the_reference_computes(seed: int) -> None:
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_bf16_weights_change_little(seed: int) -> None:
+    reference = _reference(seed)
+    weights = {key: value.bfloat16() for key, value in reference.state_dict().items()}
+    del weights["lm_head.weight"]
+    config = reference.config.to_dict()
+
+    stored, exact = (
+        answer_logits(
+            FAMILIES[config["model_type"]].load(config, weights, TorchOps(), store), *_texts(seed)
+        ).log_softmax(-1)
+        for store in (torch.bfloat16, torch.float32)
+    )
+
+    assert (stored.exp() * (stored - exact)).sum(-1).abs().max() < 0.05  # KL divergence, nats
+    assert not stored.equal(exact)
+
+
 def test_an_output_matrix_of_its_own_is_used() -> None:
     reference = _reference(1)
     weights = reference.state_dict()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.ops.choose import choose_ops
-from penstock.ops.kernel_library import KernelsUnavailable, load_kernels
+from penstock.ops.choose import PRODUCTS, choose_ops, reason_for
+from penstock.ops.kernel_library import ARM, X86, KernelsUnavailable, load_kernels
 from penstock.ops.kernel_ops import KernelOps
 from penstock.ops.torch_ops import TorchOps
 
@@ -15,7 +15,28 @@ def test_the_kernels_are_chosen_where_they_run(ops: KernelOps) -> None:
 
     assert isinstance(chosen.ops, KernelOps)
     best = load_kernels().isa_name
-    assert chosen.reason == f"Native kernels, {best}, 2 threads."
+    assert chosen.reason.startswith(f"Native kernels, {best}, 2 threads: ")
+    assert chosen.name == f"kernels-{best}"
+
+
+@pytest.mark.parametrize(
+    ("isa", "reason"),
+    [
+        ("amx", "Native kernels, amx, 3 threads: bfloat16, int8 and int4 in AMX tiles."),
+        (
+            "avx512_vnni",
+            "Native kernels, avx512_vnni, 3 threads: bfloat16 widened to float32, "
+            "int8 and int4 with VNNI. This machine has no avx512_bf16.",
+        ),
+        (
+            "neon",
+            "Native kernels, neon, 3 threads: bfloat16 widened to float32, "
+            "int8 and int4 by way of 16 bits. This machine has no neon_dotprod.",
+        ),
+    ],
+)
+def test_the_reason_says_how_is_multiplied_and_what_is_missing(isa: str, reason: str) -> None:
+    assert reason_for(isa, num_threads=3) == reason
 
 
 def test_the_reference_is_chosen_when_asked_for() -> None:
@@ -56,3 +77,7 @@ def test_a_broken_library_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_instruction_set_is_refused(ops: KernelOps) -> None:
     with pytest.raises(KernelsUnavailable, match="no instruction set 'mmx'"):
         load_kernels("mmx")
+
+
+def test_every_instruction_set_says_how_it_multiplies() -> None:
+    assert set(PRODUCTS) == {*X86, *ARM}

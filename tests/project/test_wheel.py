@@ -72,6 +72,7 @@ def test_the_wheel_holds_the_page_the_model_and_the_credits(wheel: Path) -> None
         "penstock/storage/migrations/versions/0001_jobs.py",
         "penstock/model/builtin/model.safetensors",
         "penstock/model/builtin/tokenizer.json",
+        "penstock/model/builtin_adapters/penstock-tiny-chat/adapter_model.safetensors",
         "penstock-0.1.0.dist-info/licenses/LICENSE",
         "penstock-0.1.0.dist-info/licenses/NOTICE",
     ):

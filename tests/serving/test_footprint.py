@@ -9,13 +9,14 @@ import torch
 from penstock.model.checkpoint import write_checkpoint
 from penstock.model.dtypes import Dtype
 from penstock.model.loading import load_model
+from penstock.ops.choose import choose_ops
 from penstock.ops.torch_ops import TorchOps
 from penstock.serving.footprint import PROCESS_BYTES, footprint
 from penstock.serving.launching import ProcessLauncher
 from penstock.serving.lifecycle import Lifecycle
 from penstock.serving.local_models import LocalModels
 from penstock.serving.memory import memory_of_process
-from penstock.serving.models import LoadingOptions, LoadPlan
+from penstock.serving.models import DraftPlan, LoadingOptions, LoadPlan
 from penstock.serving.process_worker import ProcessWorker
 from penstock.types import GenerationRequest, SequenceFinished
 from tests.model.folders import (
@@ -25,6 +26,7 @@ from tests.model.folders import (
     write_bare_checkpoint,
     write_model,
 )
+from tests.model.small_families import write_families
 from tests.serving.measured import own_memory
 
 MIB = 2**20
@@ -103,6 +105,16 @@ def test_shared_heads_and_heads_of_their_own_width_count_as_what_they_are(
     assert needed(tmp_path) == cache
 
 
+def test_a_draft_counts_beside_the_model_it_drafts_for(tmp_path: Path) -> None:
+    large, small = tmp_path / "large", tmp_path / "small"
+    write_model(large, tiny_config())
+    write_model(small, tiny_config(n_layer=1))
+    options = LoadingOptions(num_threads=1)
+    plan = LoadPlan(model_id="m", folder=large, options=options, draft=DraftPlan("small", small))
+
+    assert footprint(plan) == PROCESS_BYTES + needed(large) + needed(small)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_real_workers_hold_no_more_than_was_said_and_give_all_of_it_back(
@@ -142,3 +154,15 @@ async def _write_with(lifecycle: Lifecycle, name: str) -> int:
     stream.close()
     assert isinstance(running.client, ProcessWorker)
     return running.client.process_id
+
+
+def test_no_file_of_weights_stays_mapped_once_a_model_is_loaded(tmp_path: Path) -> None:
+    """One small tensor that is still a part of the file would keep all of it in memory."""
+    chosen = choose_ops(num_threads=1)
+    if chosen.name == "torch":
+        pytest.skip(f"The reference computes with the mapped file itself. {chosen.reason}")
+    for folder in write_families(tmp_path):
+        loaded = load_model(folder, model_id="m", ops=chosen.ops)
+
+        assert str(folder) not in Path("/proc/self/maps").read_text()
+        del loaded

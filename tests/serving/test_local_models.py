@@ -90,3 +90,15 @@ def test_a_folder_without_weights_is_refused_in_words(tmp_path: Path) -> None:
 
     with pytest.raises(PenstockError, match="empty-model"):
         models.load("empty-model")
+
+
+def test_whether_a_model_embeds_is_known_before_it_is_loaded(
+    models: LocalModels, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}')
+    placed = LocalModels([str(tmp_path)], OPTIONS).find(str(tmp_path))
+
+    assert models.find("gpt2").embeds is True
+    assert models.find("flan-t5-small").embeds is False
+    assert models.find("someone/something").embeds is None
+    assert placed.embeds is False

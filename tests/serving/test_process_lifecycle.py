@@ -385,6 +385,6 @@ async def test_the_process_made_ready_beforehand_is_used_first_and_never_left(
     await idle.close()
 
     assert process_of(running) == ready.process.pid
-    assert unused.process.returncode == -signal.SIGKILL
+    assert unused.process.returncode is not None  # killed, or gone as its connection was
     await lifecycle.close()
     assert ready.process.returncode is not None

@@ -17,10 +17,13 @@ OLD_NAMES = {
     "APP_HOST": ("host", "127.0.0.9", "127.0.0.9"),
     "APP_PORT": ("port", "81", 81),
     "PORT": ("port", "82", 82),
+    "ALGORITHM": ("token_algorithm", "HS512", "HS512"),
+    "ACCESS_TOKEN_EXPIRE_MINUTES": ("token_minutes", "45", 45),
 }
 OWN_NAMES = {
     "PENSTOCK_MODELS": ("models", "a, b,,c", ("a", "b", "c")),
     "PENSTOCK_CORS_ORIGINS": ("cors_origins", "http://a,null", ("http://a", "null")),
+    "PENSTOCK_DRAFT_MODELS": ("draft_models", "a=b, c = d", ("a=b", "c = d")),
     "PENSTOCK_DATA_DIR": ("data_dir", "/x", Path("/x")),
     "PENSTOCK_THREADS": ("threads", "3", 3),
     "PENSTOCK_PORT": ("port", "83", 83),
@@ -51,6 +54,14 @@ def test_every_name_in_the_environment_reaches_its_setting(
 
     assert getattr(load_settings(), setting) == value
     assert source_of(setting) == "environment"
+
+
+@pytest.mark.parametrize("pair", ["a", "a=", "=b", "a=a"])
+def test_a_draft_is_named_beside_its_model(pair: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_DRAFT_MODELS", pair)
+
+    with pytest.raises(ConfigError, match="as MODEL=DRAFT"):
+        load_settings()
 
 
 def test_flag_beats_environment_beats_dotenv_beats_file_beats_default(
@@ -138,7 +149,8 @@ def test_a_config_file_that_was_named_must_exist(nowhere: Path) -> None:
 def test_listening_beyond_this_machine_without_sign_in_must_be_meant(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigError, match="PENSTOCK_INSECURE_NO_AUTH"):
+    monkeypatch.setenv("PENSTOCK_AUTH", "off")
+    with pytest.raises(ConfigError, match="PENSTOCK_AUTH=required"):
         load_settings({"host": host})
 
     monkeypatch.setenv("PENSTOCK_INSECURE_NO_AUTH", "true")

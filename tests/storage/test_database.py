@@ -1,13 +1,14 @@
 """The database: what is written stays or never was, on SQLite and on PostgreSQL."""
 
 import asyncio
+import random
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock.errors import ConfigError, StorageUnavailable
@@ -48,6 +49,7 @@ def row(job_id: str) -> dict[str, object]:
         "token": 0,
         "not_before": 0.0,
         "cancel_requested": False,
+        "num_events": 0,
         "created_at": 1.5,
     }
 
@@ -136,8 +138,49 @@ async def test_connections_that_the_server_ended_are_replaced(storage: Storage) 
         with pytest.raises(StorageUnavailable):
             async with storage.reading() as other, connection.begin_nested():
                 await ids(other)
+    quick = await storage.first(select(func.pg_backend_pid().label("pid")))
+    assert quick is not None
+    async with storage.writing() as other:
+        await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": quick["pid"]})
+    assert await storage.first(select(jobs.c.id)) is None
     async with storage.reading() as connection:
         assert await ids(connection) == []
+
+
+async def test_a_row_that_is_found_by_its_key_is_the_one_that_was_written_last(
+    storage: Storage,
+) -> None:
+    query = select(jobs.c.state).where(jobs.c.id == "a")
+
+    assert await storage.first(query) is None
+    async with storage.writing() as connection:
+        await connection.execute(insert(jobs).values(row("a")))
+    for state in ("running", "succeeded"):
+        async with storage.writing() as connection:
+            await connection.execute(update(jobs).values(state=state))
+        assert await storage.first(query) == {"state": state}
+
+
+async def test_who_stops_waiting_for_a_row_leaves_the_next_their_own(storage: Storage) -> None:
+    async with storage.writing() as connection:
+        for number in range(20):
+            await connection.execute(insert(jobs).values(row(f"{number}")))
+    chance = random.Random(5)
+
+    async def read(number: int) -> None:
+        for _ in range(5):
+            found = await storage.first(select(jobs.c.id).where(jobs.c.id == f"{number}"))
+            assert found is not None and found["id"] == f"{number}"
+            await asyncio.sleep(0)
+
+    readers = [asyncio.create_task(read(number)) for number in range(20)]
+    while not all(reader.done() for reader in readers):
+        await asyncio.sleep(0.0005)
+        chance.choice(readers).cancel()
+    ends = await asyncio.gather(*readers, return_exceptions=True)
+
+    assert {type(end) for end in ends} <= {type(None), asyncio.CancelledError}
+    await asyncio.gather(*(read(number) for number in range(20)))
 
 
 async def test_the_clock_goes_on_within_a_transaction(storage: Storage) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from penstock.training.recipe import Recipe, load_recipe
+from penstock.training.recipe import Recipe
+from penstock.training.recipe_file import load_recipe
 
 ANIMALS = ("fox", "hen", "goat", "mouse", "crow", "bear", "frog", "wolf", "duck", "cat")
 PLACES = ("forest", "village", "river", "market", "garden", "hill", "barn", "road", "lake", "field")
@@ -30,7 +31,7 @@ def write_recipe(folder: Path, **changes: Any) -> Path:
     recipe = {
         "name": "small",
         "output_dir": "run",
-        "data": [{"path": "stories.jsonl"}],
+        "data": [{"path": "stories.jsonl", "clean": True}],
         "model": {
             "vocab_size": 300,
             "n_embd": 32,

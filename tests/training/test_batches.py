@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.training.batches import MixedBatches, TokenStream, validation_batches
-from penstock.training.corpus import TokenizedSource
+from penstock.training.prepared import TokenizedSource
 
 
 def source(lengths: list[int], first: int = 0) -> TokenizedSource:

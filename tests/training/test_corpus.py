@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import RecipeError
-from penstock.training.corpus import is_held_out, prepare_corpus, read_documents, without_doubles
+from penstock.training.corpus import prepare_corpus
+from penstock.training.preparing import is_held_out
+from penstock.training.prose import read_documents, without_doubles
 from penstock.training.recipe import DataSource
 from penstock.training.tokenizer import END_OF_TEXT, END_OF_TEXT_ID
 from tests.training.small import small_recipe, story
@@ -57,13 +59,13 @@ def test_a_doubled_paragraph_in_a_new_document_is_left_out() -> None:
 def test_an_unchanged_recipe_uses_the_cache_and_a_changed_one_does_not(tmp_path: Path) -> None:
     recipe = small_recipe(tmp_path)
     prepare_corpus(recipe)
-    written = (recipe.output_dir / "corpus" / "source0.npz").stat().st_mtime_ns
+    written = (recipe.run_dir / "corpus" / "source0" / "train.tokens").stat().st_mtime_ns
 
     prepare_corpus(recipe)
-    assert (recipe.output_dir / "corpus" / "source0.npz").stat().st_mtime_ns == written
+    assert (recipe.run_dir / "corpus" / "source0" / "train.tokens").stat().st_mtime_ns == written
 
     prepare_corpus(recipe.model_copy(update={"validation_fraction": 0.2}))
-    assert (recipe.output_dir / "corpus" / "source0.npz").stat().st_mtime_ns != written
+    assert (recipe.run_dir / "corpus" / "source0" / "train.tokens").stat().st_mtime_ns != written
 
 
 def test_a_record_without_text_is_named(tmp_path: Path) -> None:

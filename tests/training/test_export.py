@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from penstock.training.checkpoint import Progress, save_checkpoint
-from penstock.training.corpus import TokenizedSource, prepare_corpus
+from penstock.training.corpus import prepare_corpus
 from penstock.training.export import export_model
 from penstock.training.network import build_model
+from penstock.training.prepared import TokenizedSource
 from penstock.training.scoring import score_documents
 from tests.training.small import small_recipe
 
@@ -26,13 +27,13 @@ class Even(nn.Module):
 
 
 def test_transformers_computes_the_same_from_the_exported_folder(tmp_path: Path) -> None:
-    recipe = small_recipe(tmp_path)
+    recipe = small_recipe(tmp_path, export_dtype="bfloat16")
     prepare_corpus(recipe)
     model = build_model(recipe).eval()
     progress = Progress(step=1, tokens_seen=1, data_position=[], best_loss=None, best_step=None)
-    checkpoint = save_checkpoint(recipe.output_dir, model, [], progress)
+    checkpoint = save_checkpoint(recipe.run_dir, model, [], progress)
 
-    export_model(recipe, checkpoint, tmp_path / "model")
+    export_model(recipe, checkpoint, tmp_path / "model", model=model)
 
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")

@@ -7,7 +7,6 @@ import torch
 
 from penstock.errors import RecipeError
 from penstock.training.checkpoint import model_tensors
-from penstock.training.network import build_model
 from penstock.training.recipe import Recipe
 from penstock.training.run import train_and_export
 from tests.training.small import small_recipe
@@ -25,7 +24,7 @@ def trained(tmp_path: Path) -> Recipe:
 def second_recipe(tmp_path: Path, first: Recipe, **changes: object) -> Recipe:
     folder = tmp_path / "second"
     folder.mkdir()
-    initial = {"initial_model": str(first.output_dir / "model")}
+    initial = {"initial_model": str(first.run_dir / "model")}
     return small_recipe(folder, **(initial | changes))
 
 
@@ -49,10 +48,10 @@ def test_the_tokenizer_comes_with_the_model(tmp_path: Path, trained: Recipe) -> 
 def test_a_model_of_another_shape_is_refused_by_its_key(tmp_path: Path, trained: Recipe) -> None:
     wider = {"vocab_size": 300, "n_embd": 64, "n_layer": 2, "n_head": 2, "n_positions": 32}
 
-    with pytest.raises(RecipeError, match="holds no GPT-2 of the recipe's shape") as refused:
-        build_model(second_recipe(tmp_path, trained, model=wider))
+    with pytest.raises(RecipeError, match="has n_embd=32, and the recipe says 64") as refused:
+        start(second_recipe(tmp_path, trained, model=wider))
 
-    assert refused.value.param == "initial_model"
+    assert refused.value.param == "model.n_embd"
 
 
 def test_a_missing_model_is_refused_by_its_key(tmp_path: Path) -> None:

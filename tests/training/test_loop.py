@@ -1,6 +1,7 @@
 """A run learns, stops cleanly, and continues to the bit as if it had never stopped."""
 
 import io
+import itertools
 import os
 import signal
 from pathlib import Path
@@ -11,14 +12,18 @@ from rich.console import Console
 from torch import Tensor
 from torch.nn import Module
 
+from penstock.errors import TrainingFailed
+from penstock.tracking.run_log import read_log
+from penstock.training.batches import Batch
 from penstock.training.checkpoint import latest_checkpoint, model_tensors
 from penstock.training.corpus import prepare_corpus
 from penstock.training.interrupts import Interrupted
-from penstock.training.loop import Training, start_training
+from penstock.training.loop import Training
+from penstock.training.network import find_base
 from penstock.training.recipe import Recipe
 from penstock.training.reporter import Reporter, StepReport
 from penstock.training.run import train_and_export
-from penstock.training.runlog import read_log
+from penstock.training.starting import start_training
 from tests.training.small import small_recipe
 
 
@@ -27,7 +32,8 @@ def quiet() -> Reporter:
 
 
 def start(recipe: Recipe) -> Training:
-    return start_training(recipe, prepare_corpus(recipe), quiet())
+    base = find_base(recipe)
+    return start_training(recipe, prepare_corpus(recipe, base), quiet(), base=base)
 
 
 class SignallingReporter(Reporter):
@@ -39,7 +45,7 @@ class SignallingReporter(Reporter):
 
 
 def losses(recipe: Recipe) -> list[tuple[int, float]]:
-    events = read_log(recipe.output_dir / "log.jsonl")
+    events = read_log(recipe.run_dir / "log.jsonl")
     return [(e["step"], e["loss"]) for e in events if e["event"] == "train"]
 
 
@@ -47,10 +53,10 @@ def stop_after(training: Training, step: int) -> None:
     """Send the process a real SIGTERM in the midst of the given step."""
     compute = training.loss_of
 
-    def compute_and_signal(model: Module, rows: Tensor, positions: Tensor) -> Tensor:
+    def compute_and_signal(model: Module, batch: Batch) -> Tensor:
         if training.step + 1 == step:
             os.kill(os.getpid(), signal.SIGTERM)
-        return compute(model, rows, positions)
+        return compute(model, batch)
 
     training.loss_of = compute_and_signal
 
@@ -118,14 +124,14 @@ def test_the_last_steps_have_longer_rows_and_short_rows_begin_anywhere(tmp_path:
     seen: list[tuple[int, int, int]] = []
     compute = training.loss_of
 
-    def compute_and_note(model: Module, rows: Tensor, positions: Tensor) -> Tensor:
-        seen.append((*rows.shape, int(positions[0, 0])))
-        return compute(model, rows, positions)
+    def compute_and_note(model: Module, batch: Batch) -> Tensor:
+        seen.append((*batch.labels.shape, int(batch.inputs["position_ids"][0, 0])))
+        return compute(model, batch)
 
     training.loss_of = compute_and_note
     training.run()
 
-    assert [shape for *shape, _ in seen] == [[4, 9]] * 28 + [[1, 33]] * 2
+    assert [shape for *shape, _ in seen] == [[4, 8]] * 28 + [[1, 32]] * 2
     firsts = [first for *_, first in seen]
     assert len(set(firsts[:28])) > 10
     assert max(firsts) <= 32 - 8
@@ -146,7 +152,7 @@ def test_a_half_written_checkpoint_is_ignored(tmp_path: Path) -> None:
     stop_after(training, 3)
     with pytest.raises(Interrupted):
         training.run()
-    killed = recipe.output_dir / "checkpoint-0000004.partial"
+    killed = recipe.run_dir / "checkpoint-0000004.partial"
     killed.mkdir()
     (killed / "model.safetensors").write_bytes(b"half")
 
@@ -159,13 +165,15 @@ def test_a_half_written_checkpoint_is_ignored(tmp_path: Path) -> None:
 def test_the_last_and_the_best_checkpoint_are_kept(tmp_path: Path) -> None:
     recipe = small_recipe(tmp_path, max_steps=10, eval_steps=4, save_steps=3)
     training = start(recipe)
-    training.held_out_loss_of = lambda *_: torch.tensor(float(training.step))  # 4 is the best
+    training.held_out_loss_of = lambda _, batch: torch.tensor(  # 4 is the best
+        float(training.step * batch.num_counted)
+    )
 
     training.run()
 
-    kept = sorted(path.name for path in recipe.output_dir.glob("checkpoint-*"))
+    kept = sorted(path.name for path in recipe.run_dir.glob("checkpoint-*"))
     assert kept == ["checkpoint-0000004", "checkpoint-0000010"]
-    latest = latest_checkpoint(recipe.output_dir)
+    latest = latest_checkpoint(recipe.run_dir)
     assert latest is not None
     assert latest.name == "checkpoint-0000010"
 
@@ -175,7 +183,7 @@ def test_a_whole_run_leaves_a_model_a_log_and_a_curve(tmp_path: Path) -> None:
 
     assert train_and_export(recipe, quiet(), command="penstock train recipe.yaml") == 0
 
-    names = {path.name for path in (recipe.output_dir / "model").iterdir()}
+    names = {path.name for path in (recipe.run_dir / "model").iterdir()}
     assert names == {
         "config.json",
         "generation_config.json",
@@ -183,8 +191,8 @@ def test_a_whole_run_leaves_a_model_a_log_and_a_curve(tmp_path: Path) -> None:
         "tokenizer.json",
         "tokenizer_config.json",
     }
-    assert (recipe.output_dir / "loss.png").read_bytes().startswith(b"\x89PNG")
-    events = {event["event"] for event in read_log(recipe.output_dir / "log.jsonl")}
+    assert (recipe.run_dir / "loss.png").read_bytes().startswith(b"\x89PNG")
+    events = {event["event"] for event in read_log(recipe.run_dir / "log.jsonl")}
     assert events == {"train", "validation", "sample", "score"}
 
 
@@ -199,3 +207,82 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path: Path) -> None:
     assert screen.getvalue().endswith(
         "Stopped after step 1; the run is saved. Continue with: penstock train recipe.yaml\n"
     )
+    report = (recipe.run_dir / "report.html").read_text(encoding="utf-8")
+    assert "data:image/png;base64," in report  # the curves, though nothing was validated yet
+
+
+def test_a_signal_between_two_passes_gives_the_step_up_and_the_run_goes_on_the_same(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "halves").mkdir()
+    settings = {"gradient_accumulation_steps": 4, "max_steps": 4, "dropout": 0.2}
+    whole = start(small_recipe(tmp_path / "whole", **settings))
+    whole.run()
+    recipe = small_recipe(tmp_path / "halves", **settings)
+    first = start(recipe)
+    stop_after(first, 3)  # in the first of four passes
+
+    with pytest.raises(Interrupted) as stopped:
+        first.run()
+    second = start(recipe)
+
+    assert str(stopped.value) == "Stopped after step 2; the run is saved."
+    assert second.step == 2
+    second.run()
+    expected = model_tensors(whole.model)
+    assert all(torch.equal(t, expected[n]) for n, t in model_tensors(second.model).items())
+
+
+def test_a_run_that_gets_no_better_stops_and_the_best_weights_are_exported(tmp_path: Path) -> None:
+    recipe = small_recipe(
+        tmp_path, max_steps=50, eval_steps=2, early_stopping_patience=3, export="best"
+    )
+    training = start(recipe)
+    losses = [5.0, 4.0, 4.5, 4.5, 4.5, 4.5]
+    number_of_batches = len(list(training.feed.held_out()))
+    calls = itertools.count()
+    training.held_out_loss_of = lambda _, batch: torch.tensor(
+        losses[next(calls) // number_of_batches] * batch.num_counted
+    )
+
+    outcome = training.run()
+
+    assert outcome.step == 10
+    assert training.standing.best_step == 4
+    events = read_log(recipe.run_dir / "log.jsonl")
+    assert [e["best_step"] for e in events if e["event"] == "early_stop"] == [4]
+    assert (recipe.run_dir / "checkpoint-0000004").is_dir()
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_what_to_change(tmp_path: Path) -> None:
+    training = start(small_recipe(tmp_path))
+    training.loss_of = lambda model, _: next(model.parameters()).sum() * float("nan")
+
+    with pytest.raises(TrainingFailed, match=r"The loss of step 1 is nan.* Lower learning_rate"):
+        training.run()
+
+
+def test_measuring_the_time_of_a_step_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "measured").mkdir()
+    (tmp_path / "plain").mkdir()
+    measured = start(small_recipe(tmp_path / "measured", dropout=0.1, shift_positions=True))
+    plain = start(small_recipe(tmp_path / "plain", dropout=0.1, shift_positions=True))
+
+    assert measured.seconds_per_step() > 0
+    for training in (measured, plain):
+        torch.manual_seed(0)
+        training.run()
+
+    expected = model_tensors(plain.model)
+    assert all(torch.equal(t, expected[n]) for n, t in model_tensors(measured.model).items())
+
+
+@pytest.mark.parametrize("prompt", ["Once", "Once upon a time " * 20])
+def test_a_sample_ends_where_the_model_has_no_more_positions(tmp_path: Path, prompt: str) -> None:
+    recipe = small_recipe(tmp_path, max_steps=1, sample_tokens=100, sample_prompts=[prompt])
+
+    start(recipe).run()
+
+    (sample,) = [e for e in read_log(recipe.run_dir / "log.jsonl") if e["event"] == "sample"]
+    assert sample["text"].startswith(prompt)

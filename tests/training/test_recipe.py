@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from penstock.cli.main import app
 from penstock.errors import RecipeError
-from penstock.training.recipe import load_recipe
+from penstock.training.recipe import DataSource, LoraRecipe, ModelRecipe, Recipe
+from penstock.training.recipe_file import dump_recipe, keys_of, load_recipe
 from tests.training.small import small_recipe, write_recipe
 
 
@@ -24,7 +27,9 @@ from tests.training.small import small_recipe, write_recipe
         (
             {"data": [{"file": "a.jsonl", "path": "a.jsonl"}]},
             "{path} has the unknown key data.0.file. "
-            "Known here: path, weight, cooldown_weight, text_key.",
+            "Known here: path, dataset, subset, split, format, text_key, messages_key, "
+            "prompt_key, completion_key, encoding, clean, bad_rows, max_rows, licence, "
+            "weight, cooldown_weight.",
         ),
         ({"name": None}, "{path} has no name. Add `name:`."),
         ({"batch_size": 0}, "{path}: batch_size=0 cannot be used. Use greater than 0."),
@@ -47,8 +52,8 @@ from tests.training.small import small_recipe, write_recipe
         ),
         (
             {"fp16": True},
-            "{path}: fp16 needs a GPU and training runs on the CPU; set fp16: false. "
-            "Mend the recipe.",
+            "{path}: fp16 needs a GPU and training runs on the CPU; set fp16: false, or "
+            "bf16: true. Mend the recipe.",
         ),
     ],
 )
@@ -98,7 +103,56 @@ def test_the_names_of_common_training_scripts_are_accepted(tmp_path: Path) -> No
     assert recipe.tokens_per_step == 8 * 4 * 16
 
 
-def test_the_recipe_of_the_built_in_model_is_valid() -> None:
-    recipes = Path(__file__).parents[2] / "recipes"
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
-    assert load_recipe(recipes / "penstock-tiny.yaml").name == "penstock-tiny"
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_recipes_that_come_along_are_valid(path: Path) -> None:
+    assert load_recipe(path).name == path.stem
+
+
+def test_a_recipe_written_out_whole_is_the_same_recipe(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path)
+    (tmp_path / "whole.yaml").write_text(dump_recipe(recipe))
+
+    assert load_recipe(tmp_path / "whole.yaml") == recipe
+
+
+def test_keys_are_changed_from_the_command_line(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path)
+    other = tmp_path / "other.jsonl"
+
+    recipe = load_recipe(path, ["learning_rate=1e-4", "model.n_layer=3", "trackers=[wandb]"], other)
+
+    assert (recipe.learning_rate, recipe.model.n_layer) == (1e-4, 3)
+    assert (recipe.trackers, recipe.data[0].path) == (("wandb",), other)
+    with pytest.raises(RecipeError, match="is no key=value"):
+        load_recipe(path, ["learning_rate"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "lora"}, "method: lora needs an initial_model"),
+        ({"lora": {"rank": 4}}, "lora: is given, but the method is another"),
+        ({"method": "scratch", "initial_model": "gpt2"}, "leave initial_model out"),
+        ({"data": [{"text_key": "a"}]}, "a data source has either a path or a dataset"),
+        ({"name": "a/b"}, "name='a/b' cannot be used"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecipeError) as refused:
+        load_recipe(write_recipe(tmp_path, **changes))
+
+    assert message in str(refused.value)
+
+
+def test_the_help_explains_every_key() -> None:
+    shown = CliRunner().invoke(app, ["train", "--help"]).stdout
+
+    for section in (Recipe, DataSource, ModelRecipe, LoraRecipe):
+        for name, _, meaning in keys_of(section):
+            assert meaning
+            assert f"  {name} " in shown

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,34 @@ def test_a_longer_run_has_the_same_rates_until_the_cooldown_of_the_shorter_one()
 def test_epochs_are_turned_into_steps(tmp_path: Path) -> None:
     recipe = small_recipe(tmp_path, epochs=3, max_steps=None, warmup_steps=None)
 
-    schedule = schedule_of(recipe, num_tokens=12_800)
+    schedule = schedule_of(recipe, steps_per_epoch=100)
 
     assert schedule == Schedule(max_steps=300, warmup_steps=30, cooldown_steps=75)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rates"),
+    [
+        ("linear", [0.5, 1.0, 1.0, 0.875, 0.125]),
+        ("cosine", [0.5, 1.0, 1.0, 0.962, 0.038]),
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0]),
+    ],
+)
+def test_the_other_shapes_are_those_of_transformers(shape: str, rates: list[float]) -> None:
+    schedule = Schedule(max_steps=10, warmup_steps=2, cooldown_steps=4, shape=shape)
+
+    assert [schedule.rate(step) for step in (0, 1, 2, 3, 9)] == pytest.approx(rates, abs=1e-3)
+
+
+@pytest.mark.parametrize("shape", ["linear", "cosine"])
+def test_the_fall_equals_that_of_transformers(shape: str) -> None:
+    from transformers import get_scheduler
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = get_scheduler(shape, optimizer, num_warmup_steps=0, num_training_steps=9)
+    ours = Schedule(max_steps=9, warmup_steps=0, cooldown_steps=0, shape=shape)
+
+    for step in range(9):
+        assert ours.rate(step) == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()

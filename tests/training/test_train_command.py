@@ -18,7 +18,7 @@ def test_resume_is_refused_where_there_is_nothing_to_resume(tmp_path: Path) -> N
     recipe = write_recipe(tmp_path)
 
     with pytest.raises(RecipeError) as refused:
-        train(recipe, fresh=False, resume=True)
+        train(recipe, resume=True)
 
     expected = f"There is no checkpoint in {tmp_path}/run. Leave --resume out to start."
     assert str(refused.value) == expected

@@ -1,6 +1,7 @@
 /** The server's routes as functions. Knows nothing of the page's state. */
 
 import type {
+  AdapterCatalog,
   CompareRequest,
   GenerateRequest,
   ModelCatalog,
@@ -10,44 +11,54 @@ import type {
   WireError,
 } from "../wire";
 import { readEvents } from "./events";
-import { brokenStream, offline, refusal, refused } from "./failure";
+import { brokenStream, offline, refusal, refused, RequestFailed } from "./failure";
 
 export interface Client {
   readonly base: string;
   strategies(): Promise<StrategyCatalog>;
   models(): Promise<ModelCatalog>;
+  adapters(): Promise<AdapterCatalog>;
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<StreamEvent>;
   compare(request: CompareRequest, signal: AbortSignal): AsyncIterable<StreamEvent>;
   /** What would be written next, step by step; nothing is. */
   nextToken(request: GenerateRequest, signal: AbortSignal): Promise<NextToken>;
 }
 
-export function createClient(base: string): Client {
+/** `onSignedOut` hears when the server asks who this is. */
+export function createClient(base: string, onSignedOut: () => void = () => undefined): Client {
+  const ask: Ask = (path, init) =>
+    request(base, path, init).catch((error: unknown) => {
+      if (error instanceof RequestFailed && error.failure.code === "not_signed_in") onSignedOut();
+      throw error;
+    });
   return {
     base,
-    strategies: () => getJson<StrategyCatalog>(base, "/strategies"),
-    models: () => getJson<ModelCatalog>(base, "/models"),
-    generate: (request, signal) => stream(base, "/generate", { ...request, stream: true }, signal),
-    compare: (request, signal) => stream(base, "/compare", { ...request, stream: true }, signal),
-    nextToken: async (request, signal) => {
-      const response = await answer(base, "/lab/next-token", postOf(request, signal));
+    strategies: () => getJson<StrategyCatalog>(ask, "/strategies"),
+    models: () => getJson<ModelCatalog>(ask, "/models"),
+    adapters: () => getJson<AdapterCatalog>(ask, "/adapters"),
+    generate: (request, signal) => stream(ask, "/generate", { ...request, stream: true }, signal),
+    compare: (request, signal) => stream(ask, "/compare", { ...request, stream: true }, signal),
+    nextToken: async (asked, signal) => {
+      const response = await ask("/lab/next-token", postOf(asked, signal));
       return (await response.json()) as NextToken;
     },
   };
 }
 
-async function getJson<T>(base: string, path: string): Promise<T> {
-  const response = await answer(base, path, {});
+type Ask = (path: string, init: RequestInit) => Promise<Response>;
+
+async function getJson<T>(ask: Ask, path: string): Promise<T> {
+  const response = await ask(path, {});
   return (await response.json()) as T;
 }
 
 async function* stream(
-  base: string,
+  ask: Ask,
   path: string,
   body: unknown,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent> {
-  const response = await answer(base, path, postOf(body, signal));
+  const response = await ask(path, postOf(body, signal));
   if (response.body === null) throw brokenStream();
   try {
     for await (const payload of readEvents(response.body)) {
@@ -66,7 +77,8 @@ function postOf(body: unknown, signal: AbortSignal): RequestInit {
   return { method: "POST", headers, body: JSON.stringify(body), signal };
 }
 
-async function answer(base: string, path: string, init: RequestInit): Promise<Response> {
+/** A response that is 2xx, or `RequestFailed`. */
+export async function request(base: string, path: string, init: RequestInit): Promise<Response> {
   const response = await fetch(base + path, init).catch((error: unknown) => {
     throw error instanceof TypeError ? offline(base) : error;
   });

@@ -71,9 +71,10 @@ function dict(fields: Readonly<Record<string, Value | undefined>>, indent: numbe
 }
 
 function cli(request: GenerateRequest): string {
-  const { prompt, model, strategy, seed, ...settings } = request;
+  const { prompt, model, adapter, strategy, seed, ...settings } = request;
   const options = [
     ...(model === undefined ? [] : [`--model ${shellWord(model)}`]),
+    ...(adapter === undefined ? [] : [`--adapter ${shellWord(adapter)}`]),
     ...(strategy === undefined ? [] : [`--strategy ${shellWord(strategy)}`]),
     ...Object.entries(settings).flatMap(([name, value]) => setting(name, value)),
     ...(seed === undefined ? [] : [`--seed ${seed}`]),

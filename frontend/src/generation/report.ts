@@ -103,13 +103,14 @@ export function advance(report: Report, event: StreamEvent, now: number): Report
         phase: "finished",
         seed: event.seed,
         tokens: event.sequences[0]?.tokens ?? report.tokens,
-        tokensPerSecond: event.timings.tokens_per_second,
+        tokensPerSecond: event.cached ? null : event.timings.tokens_per_second,
         timings: event.timings,
         loop: event.sequences[0]?.loop ?? null,
       };
     case "metrics":
       return { ...report, metrics: event.texts[0] ?? null };
     case "groups":
+    case "tree":
       return report;
     case "error":
       return fail(report, { kind: "refused", ...event.error });

@@ -45,15 +45,17 @@ export function sentValues(strategy: Strategy, chosen: Values): Record<string, V
 
 export interface Recipe {
   readonly model: string;
+  readonly adapter: string | null;
   readonly strategy: Strategy;
   readonly chosen: Values;
   readonly seed: number | null;
 }
 
 export function askFor(recipe: Recipe): Asked {
-  const { model, strategy, chosen, seed } = recipe;
+  const { model, adapter, strategy, chosen, seed } = recipe;
   return {
     model,
+    ...(adapter === null ? {} : { adapter }),
     strategy: strategy.id,
     ...sentValues(strategy, chosen),
     ...(seed === null ? {} : { seed }),

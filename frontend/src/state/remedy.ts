@@ -38,6 +38,8 @@ export function remedyLabel(remedy: Remedy, settings: Settings, catalog: Catalog
     }
     case "adjust":
       return `Try ${adjustmentLabel(remedy.settings, settings, catalog)}`;
+    case "limits":
+      return "See what is left";
     case "default-model":
       return `Use ${catalog.modelOf({ ...settings, model: null })?.label ?? "the default model"}`;
   }

@@ -2,13 +2,14 @@
 
 import { effect, type Signal, signal } from "@preact/signals";
 
-export const SCREENS = ["write", "compare"] as const;
+export const SCREENS = ["write", "compare", "history"] as const;
 export type Screen = (typeof SCREENS)[number];
+export const SCREEN_NAMES: Readonly<Record<Screen, string>> = { write: "Write", compare: "Compare", history: "History" };
 
 export const THEMES = ["auto", "light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
-export type Dialog = "palette" | "code" | "shortcuts" | "drafts";
+export type Dialog = "palette" | "code" | "shortcuts" | "drafts" | "account";
 
 export interface ScreenState {
   readonly screen: Signal<Screen>;

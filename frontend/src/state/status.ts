@@ -12,6 +12,8 @@ export type Remedy =
   | { readonly kind: "shorten"; readonly to: number }
   | { readonly kind: "reset"; readonly param: string }
   | { readonly kind: "default-model" }
+  /** Shows what is left of the limits. */
+  | { readonly kind: "limits" }
   /** Writes the same again with these fields of a request changed. */
   | { readonly kind: "adjust"; readonly settings: Values };
 
@@ -20,6 +22,8 @@ export interface Status {
   readonly text: string;
   readonly remedy: Remedy | null;
 }
+
+const LIMIT_CODES: readonly string[] = ["rate_limit_exceeded", "request_over_limit"];
 
 export const NO_STATUS: Status = { tone: "quiet", text: "", remedy: null };
 
@@ -79,6 +83,7 @@ function finished(report: Report): Status {
 function remedyFor(report: Report, parameterNames: readonly string[]): Remedy | null {
   const { failure } = report;
   if (failure === null) return null;
+  if (failure.code !== null && LIMIT_CODES.includes(failure.code)) return { kind: "limits" };
   const room = roomFor(failure);
   if (room !== null && room > 0) return { kind: "shorten", to: room };
   if (failure.param === "model") return { kind: "default-model" };

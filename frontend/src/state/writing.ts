@@ -3,8 +3,10 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Client } from "../api/client";
 import type { Failure } from "../api/failure";
+import { PARAGRAPH } from "../document/answers";
 import { oneLineEnding } from "../document/patch";
 import * as trees from "../document/tree";
+import { type BeamTree, grown, NO_BEAMS } from "../generation/beams";
 import { NUM_ALTERNATIVES } from "../generation/choices";
 import { advance, begin, fail, IDLE, interrupt, isRunning, type Report, stop } from "../generation/report";
 import type { Schedule } from "../generation/inbox";
@@ -23,6 +25,8 @@ export interface Writing {
   readonly reportNode: Signal<number>;
   /** The generation that made the text on the screen. */
   readonly shownReport: ReadonlySignal<Report>;
+  /** The tree of beams of the newest generation, while its text is on the screen. */
+  readonly beams: ReadonlySignal<BeamTree>;
   readonly isRunning: ReadonlySignal<boolean>;
   readonly canGenerate: ReadonlySignal<boolean>;
   readonly canRepeat: ReadonlySignal<boolean>;
@@ -63,6 +67,7 @@ export function createWriting(client: Client, catalog: Catalog, clock: Clock): W
   const settings = signal<Settings>(DEFAULT_SETTINGS);
   const report = signal<Report>(IDLE);
   const reportNode = signal(0);
+  const grownBeams = signal<BeamTree>(NO_BEAMS);
   let following: Following | null = null;
 
   const running = computed(() => isRunning(report.value));
@@ -88,10 +93,12 @@ export function createWriting(client: Client, catalog: Catalog, clock: Clock): W
         parent,
       });
       reportNode.value = tree.value.current;
+      grownBeams.value = NO_BEAMS;
     });
     const listener = { receive, end: settle, fail: failed };
     watchModel();
-    const request = { prompt, ...asked, logprobs: NUM_ALTERNATIVES };
+    const hasBeams = recipe.strategy.parameters.some(({ name }) => name === "num_beams");
+    const request = { prompt, ...asked, logprobs: NUM_ALTERNATIVES, ...(hasBeams ? { beam_tree: true } : {}) };
     following = follow((abort) => client.generate(request, abort), listener, clock.schedule);
   }
 
@@ -100,6 +107,7 @@ export function createWriting(client: Client, catalog: Catalog, clock: Clock): W
       const now = clock.now();
       for (const event of events) {
         report.value = advance(report.value, event, now);
+        grownBeams.value = grown(grownBeams.value, event);
         if (event.event === "finish" && event.index > 0) addSibling(event);
       }
       tree.value = trees.grow(tree.value, oneLineEnding(events.map(textOfFirst).join("")));
@@ -165,6 +173,7 @@ export function createWriting(client: Client, catalog: Catalog, clock: Clock): W
     report,
     reportNode,
     shownReport,
+    beams: computed(() => (tree.value.current === reportNode.value ? grownBeams.value : NO_BEAMS)),
     isRunning: running,
     canGenerate: computed(() => isReady.value && !running.value && tree.value.text !== ""),
     canRepeat: computed(() => isReady.value && hasSeam.value && seamOf(tree.value) > 0),
@@ -228,8 +237,6 @@ function isGeneration(tree: trees.Tree): boolean {
 function reseeded(settings: Settings): Settings {
   return { ...settings, chosen: { ...settings.chosen, [SEED]: freshSeed() } };
 }
-
-const PARAGRAPH = "\n\n";
 
 function textOfFirst(event: StreamEvent): string {
   if (event.event === "start" && event.continues_prompt === false) return PARAGRAPH;

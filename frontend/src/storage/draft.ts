@@ -7,6 +7,8 @@ import type { Asked, Values } from "../wire";
 /** `null` means the server's default. */
 export interface Settings {
   readonly model: string | null;
+  /** On top of the model; absent in drafts of before there were any. */
+  readonly adapter?: string | null;
   readonly strategy: string | null;
   readonly chosen: Values;
 }

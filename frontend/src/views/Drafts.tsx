@@ -6,6 +6,7 @@ import { useApp } from "../app";
 import type { DraftTitle } from "../storage/draft";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
+import { whenLabel } from "./when";
 
 export function Drafts(): JSX.Element {
   const { desk, screen } = useApp();
@@ -57,10 +58,4 @@ function Entry({ draft }: { readonly draft: DraftTitle }): JSX.Element {
       </button>
     </li>
   );
-}
-
-function whenLabel(date: number): string {
-  const isToday = new Date(date).toDateString() === new Date().toDateString();
-  const format: Intl.DateTimeFormatOptions = isToday ? { timeStyle: "short" } : { dateStyle: "medium" };
-  return new Intl.DateTimeFormat("en", format).format(date);
 }

@@ -2,16 +2,17 @@
 
 import type { JSX } from "preact";
 import { useApp } from "../app";
-import { SCREENS, type Theme, THEMES } from "../state/screen";
+import { SCREEN_NAMES, SCREENS, type Theme, THEMES } from "../state/screen";
 import { Icon, type IconName } from "./Icon";
 import { isApple } from "./keys";
 import { ModelPicker } from "./ModelPicker";
 
-const NAMES = { write: "Write", compare: "Compare" } as const;
 const THEME_ICONS: Readonly<Record<Theme, IconName>> = { auto: "auto", light: "sun", dark: "moon" };
 
 export function TopBar(): JSX.Element {
-  const { screen } = useApp();
+  const { screen, account } = useApp();
+  const session = account.session.value;
+  const user = session?.user?.username;
   const theme = screen.theme.value;
   const nextTheme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "auto";
   return (
@@ -23,13 +24,21 @@ export function TopBar(): JSX.Element {
       <nav aria-label="Screens">
         {SCREENS.map((name) => (
           <a key={name} href={`#/${name}`} aria-current={screen.screen.value === name ? "page" : undefined}>
-            {NAMES[name]}
+            {SCREEN_NAMES[name]}
           </a>
         ))}
       </nav>
       <span class="spring" />
       {screen.screen.value === "write" && <ModelPicker />}
       <IconButton icon="page" label="Drafts" onPress={() => (screen.dialog.value = "drafts")} />
+      {session !== null && session.access !== "off" && (
+        <IconButton
+          icon="person"
+          label={user === undefined ? "Account" : `Account: ${user}`}
+          class={user === undefined ? "" : "signed-in"}
+          onPress={() => (screen.dialog.value = "account")}
+        />
+      )}
       <IconButton
         icon={THEME_ICONS[theme]}
         label={`Theme: ${theme}`}

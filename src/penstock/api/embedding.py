@@ -26,8 +26,17 @@ class Embedded:
     num_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingOptions:
+    """What an embedding is told beside its texts."""
+
+    request_id: str
+    adapter: str | None = None
+    keep_alive_seconds: float | None = None
+
+
 async def embed(
-    services: Services, model: str, prompts: Sequence[Prompt], request_id: str
+    services: Services, model: str, prompts: Sequence[Prompt], options: EmbeddingOptions
 ) -> Embedded:
     """Embed every prompt, a few at a time. Raises what any of them is refused for."""
     vectors: dict[int, Vector] = {}
@@ -35,9 +44,11 @@ async def embed(
     most = min(NUM_SIDE_BY_SIDE, services.admission.max_in_flight)
     for first in range(0, len(prompts), most):
         window = prompts[first : first + most]
-        builds = [_build(f"{request_id}-{first + i}", prompt) for i, prompt in enumerate(window)]
+        builds = [_build(options, first + i, prompt) for i, prompt in enumerate(window)]
         ticket = services.admission.enter(len(window))
-        generations = await start(services, model, ticket, builds)
+        generations = await start(
+            services, model, ticket, builds, keep_alive_seconds=options.keep_alive_seconds
+        )
         try:
             async for batch in generations.outputs():
                 for number, output in batch:
@@ -58,16 +69,17 @@ def normalised(vector: Sequence[float]) -> Vector:
     return tuple(value / length for value in vector) if length else tuple(vector)
 
 
-def _build(request_id: str, prompt: Prompt) -> BuildRequest:
+def _build(options: EmbeddingOptions, number: int, prompt: Prompt) -> BuildRequest:
     def build(model: ServedModel) -> GenerationRequest:
         return GenerationRequest(
-            request_id=request_id,
+            request_id=f"{options.request_id}-{number}",
             prompt=prompt,
             model=model.id,
             strategy="greedy",
             max_new_tokens=0,
             max_length=model.context_length,
             embed=True,
+            adapter=options.adapter,
         )
 
     return build

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from penstock import errors
+from penstock.api.error_shapes import in_dialect_of
 from penstock.api.problems import explain
 
 logger = logging.getLogger(__name__)
@@ -31,14 +32,32 @@ STATUS: Mapping[type[errors.PenstockError], int] = {
     errors.FileInUse: 409,
     errors.UnknownBatch: 404,
     errors.TooManyJobs: 429,
+    errors.UnknownJob: 404,
+    errors.IdempotencyKeyReused: 409,
     errors.ReplayDiffers: 409,
     errors.UnsupportedModel: 400,
     errors.AdapterNotFound: 404,
     errors.UnsupportedAdapter: 400,
+    errors.NotSignedIn: 401,
+    errors.WrongCredentials: 400,
+    errors.TooManyAttempts: 429,
+    errors.LimitReached: 429,
+    errors.RequestOverLimit: 400,
+    errors.UnknownGeneration: 404,
+    errors.UnknownUser: 404,
+    errors.UnknownKey: 404,
+    errors.NameTaken: 409,
+    errors.EvaluationError: 400,
+    errors.RecipeError: 422,
+    errors.EvaluationCancelled: 409,
+    errors.UnknownEvaluation: 404,
+    errors.UnknownRun: 404,
+    errors.PromotionRefused: 409,
     errors.ServerBusy: 503,
     errors.RequestCancelled: 499,
 }
 TYPE_OF_STATUS = {
+    401: "authentication_error",
     403: "permission_error",
     500: "server_error",
     503: "service_unavailable_error",
@@ -54,6 +73,7 @@ CODE_OF_STATUS = {
     421: "unknown_host",
 }
 HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="penstock"'},
     429: {"Retry-After": "60"},
     503: {"Retry-After": "2"},
 }
@@ -68,13 +88,23 @@ def status_of(error: Exception) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
+def headers_of(error: errors.PenstockError) -> Mapping[str, str]:
+    """Headers that go with this very error, beside those of its status."""
+    if isinstance(error, errors.TooManyAttempts | errors.LimitReached):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {}
+
+
 def error_body(error: Exception, *, request_id: str | None = None) -> dict[str, Any]:
     """The error object for `error`. Only a `PenstockError` is put in its own words."""
     if not isinstance(error, errors.PenstockError):
         place = f" under {request_id}" if request_id else ""
         message = f"Something went wrong inside the server. Its log has the details{place}."
         return _body(message, status=500, code="internal_error")
-    return _body(str(error), status=status_of(error), code=error.code, param=error.param)
+    body = _body(str(error), status=status_of(error), code=error.code, param=error.param)
+    if isinstance(error, errors.LimitReached):
+        body["error"]["type"] = error.unit  # as OpenAI tells it
+    return body
 
 
 def error_response(status: int, body: Mapping[str, Any]) -> Response:
@@ -87,9 +117,17 @@ def error_response(status: int, body: Mapping[str, Any]) -> Response:
     )
 
 
-def problem(status: int, message: str) -> dict[str, Any]:
+def problem(status: int, message: str, param: str | None = None) -> dict[str, Any]:
     """The error object for a status of HTTP's own."""
-    return _body(message, status=status, code=CODE_OF_STATUS.get(status, f"http_{status}"))
+    own = CODE_OF_STATUS.get(status, f"http_{status}")
+    code = own if param is None else "invalid_parameter"
+    return _body(message, status=status, code=code, param=param)
+
+
+def param_of(error: HTTPException) -> str | None:
+    """The field that a refusal of HTTP's own is about, where it is about one."""
+    param = getattr(error, "param", None)
+    return param if isinstance(param, str) else None
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -99,7 +137,9 @@ def install_error_handlers(app: FastAPI) -> None:
     async def answer_own(_: Request, error: errors.PenstockError) -> Response:
         if status_of(error) == 500:
             logger.error("%s", error)
-        return error_response(status_of(error), error_body(error))
+        response = error_response(status_of(error), error_body(error))
+        response.headers.update(headers_of(error))
+        return response
 
     @app.exception_handler(RequestValidationError)
     async def answer_invalid(_: Request, error: RequestValidationError) -> Response:
@@ -108,7 +148,10 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def answer_http(request: Request, error: HTTPException) -> Response:
         message = _http_message(request, error)
-        response = error_response(error.status_code, problem(error.status_code, message))
+        body = problem(error.status_code, message, param_of(error))
+        request_id = str(request.scope.get("state", {}).get("request_id", ""))
+        said = in_dialect_of(request.url.path, error.status_code, body, request_id)
+        response = error_response(error.status_code, said)
         response.headers.update(error.headers or {})
         return response
 

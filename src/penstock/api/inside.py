@@ -8,14 +8,15 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message
 
+from penstock.api.gate import INSIDE_OWNER
 from penstock.jobs.batches.asking import Ask
 from penstock.jobs.batches.results import Answer
 
 
 def asker_of(app: ASGIApp) -> Ask:
-    """A way to post JSON to a path of the application and get its JSON answer."""
+    """A way to post JSON to a path of the application, on an owner's behalf, and get its answer."""
 
-    async def ask(path: str, body: bytes) -> Answer:
+    async def ask(owner: str, path: str, body: bytes) -> Answer:
         parts: list[bytes] = []
         start: MutableMapping[str, Any] = {}
         unsent = [{"type": "http.request", "body": body, "more_body": False}]
@@ -31,7 +32,7 @@ def asker_of(app: ASGIApp) -> Ask:
             else:
                 parts.append(message.get("body", b""))
 
-        await app(_scope(path, len(body)), receive, send)
+        await app(_scope(owner, path, len(body)), receive, send)
         headers = Headers(raw=start["headers"])
         return Answer(start["status"], headers["x-request-id"], json.loads(b"".join(parts)))
 
@@ -44,7 +45,7 @@ async def _never() -> Message:
     raise AssertionError
 
 
-def _scope(path: str, num_bytes: int) -> dict[str, Any]:
+def _scope(owner: str, path: str, num_bytes: int) -> dict[str, Any]:
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -62,5 +63,5 @@ def _scope(path: str, num_bytes: int) -> dict[str, Any]:
         ],
         "client": None,
         "server": ("localhost", None),
-        "state": {},
+        "state": {INSIDE_OWNER: owner},
     }

@@ -8,13 +8,20 @@ import re
 import time
 import uuid
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from penstock.api.errors import error_body, error_response, problem
-from penstock.serving.callers import CALLER, Caller, name_of_address
+from penstock.accounts.limits.limiter import Limiter
+from penstock.accounts.principal import LOCAL_OWNER, Principal
+from penstock.api.error_shapes import in_dialect_of
+from penstock.api.errors import error_body, error_response, problem, status_of
+from penstock.api.limit_headers import limit_headers
+from penstock.errors import NotEnoughMemory
+from penstock.serving.callers import CALLER, UNLIMITED, Caller, name_of_address
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +40,11 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "Cache-Control": "no-store",
 }
+
+NO_MEMORY = NotEnoughMemory(
+    "The server has no memory to spare.", "Send the request again in a moment, or a smaller one."
+)
+ENCRYPTED_FOR = "max-age=31536000"
 
 
 class RequestIds:
@@ -78,6 +90,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", ENCRYPTED_FOR)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -95,7 +109,7 @@ class KnownHosts:
             await self._app(scope, receive, send)
             return
         message = "This server does not answer to that host name. See PENSTOCK_ALLOWED_HOSTS."
-        await error_response(421, problem(421, message))(scope, receive, send)
+        await _refusal(scope, 421, problem(421, message))(scope, receive, send)
 
     def _is_known(self, host: str) -> bool:
         name = re.sub(r":\d*$", "", host).lower()
@@ -103,28 +117,71 @@ class KnownHosts:
 
 
 class Callers:
-    """Notes whose request it is and how much of it has come, for all that is done for it."""
+    """Notes whose request it is and how much of it has come, for all that is done for it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Answers to what was counted against limits say how those stand.
+    """
+
+    def __init__(self, app: ASGIApp, limiter: Limiter, *, keeps_history: bool) -> None:
         self._app = app
+        self._limiter = limiter
+        self._keeps_history = keeps_history
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        host, _ = scope.get("client") or ("", 0)
-        caller = Caller(name_of_address(host))
+        caller = _caller(scope)
+        caller.keeps_history &= self._keeps_history
+        principal: Principal | None = scope["state"].get("principal")
+        allowance = None if principal is None else self._limiter.allowance(principal)
+        caller.allowance = allowance or UNLIMITED
 
         async def receive_counted() -> Message:
             message = await receive()
             caller.num_bytes += len(message.get("body", b""))
             return message
 
+        async def send_with_cache(message: Message) -> None:
+            if message["type"] == "http.response.start" and caller.was_cached is not None:
+                told = "hit" if caller.was_cached else "miss"
+                MutableHeaders(scope=message)["x-penstock-cache"] = told
+            if message["type"] == "http.response.start" and allowance is not None:
+                MutableHeaders(scope=message).update(limit_headers(allowance.standing))
+            await send(message)
+
         token = CALLER.set(caller)
         try:
-            await self._app(scope, receive_counted, send)
+            await self._app(scope, receive_counted, send_with_cache)
         finally:
             CALLER.reset(token)
+
+
+def _cache_wishes(headers: Headers) -> set[str]:
+    """`Cache-Control`: `no-cache` asks for a fresh answer, `no-store` for one that is not kept.
+
+    What is not kept is not kept in the history either.
+    """
+    return {part.strip().lower() for part in headers.get("cache-control", "").split(",")}
+
+
+def _caller(scope: Scope) -> Caller:
+    """Whoever signed in; of those who did not, who has the address."""
+    principal: Principal | None = scope["state"].get("principal")
+    wanted = _cache_wishes(Headers(scope=scope))
+    host, _ = scope.get("client") or ("", 0)
+    name, owner, key_id = name_of_address(host), LOCAL_OWNER, ""
+    if principal is not None and principal.is_signed_in:
+        name = owner = principal.owner
+        key_id = principal.key_id or ""
+    return Caller(
+        name,
+        owner=owner,
+        reads_cache=not wanted & {"no-cache", "no-store", "max-age=0"},
+        writes_cache="no-store" not in wanted,
+        keeps_history="no-store" not in wanted,
+        key_id=key_id,
+    )
 
 
 class BodyLimit:
@@ -146,7 +203,7 @@ class BodyLimit:
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdigit() and int(announced) > max_bytes:
             error = _too_large(max_bytes)
-            response = error_response(413, problem(413, error.detail))
+            response = _refusal(scope, 413, problem(413, error.detail))
             response.headers.update(error.headers or {})
             await response(scope, receive, send)
             return
@@ -161,6 +218,12 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_counted, send)
+
+
+def _refusal(scope: Scope, status: int, body: Mapping[str, Any]) -> Response:
+    """A refusal in the shape that the clients of the address know."""
+    request_id = str(scope.get("state", {}).get("request_id", ""))
+    return error_response(status, in_dialect_of(scope["path"], status, body, request_id))
 
 
 def _too_large(max_bytes: int) -> HTTPException:
@@ -192,6 +255,6 @@ class CrashNet:
             logger.exception("The request failed.", extra={"request_id": request_id})
             if scope["type"] != "http" or started:
                 raise
-            await error_response(500, error_body(error, request_id=request_id))(
-                scope, receive, send
-            )
+            told = NO_MEMORY if isinstance(error, MemoryError) else error
+            body = error_body(told, request_id=request_id)
+            await _refusal(scope, status_of(told), body)(scope, receive, send)

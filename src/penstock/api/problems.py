@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.api.playground.schemas import RANGES
+from penstock.api.playground.wire_types import BRANCH
 from penstock.errors import InvalidParameter
 
 LONGEST_SHOWN = 60
@@ -78,7 +79,10 @@ def _length_words(name: str, error: Mapping[str, Any]) -> tuple[str, str]:
 
 def _param(error: Mapping[str, Any]) -> str | None:
     """The field's name, with its place when it sits in a list: `columns.1.top_p`."""
-    parts = [str(part) for part in error["loc"] if part not in ("body", "query", "path")]
+    parts = [str(part) for part in error["loc"]]
+    if parts and parts[0] in ("body", "query", "path", "header"):
+        del parts[0]
+    parts = [part for part in parts if not part.startswith(BRANCH)]
     return ".".join(parts)[:200] or None
 
 

@@ -5,36 +5,28 @@ The port is bound first, so a server answers before anything is loaded.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import uvicorn
 
-from penstock.api.app import Edge, create_app
+from penstock.api.access import prepare_accounts
+from penstock.api.app import create_app
+from penstock.api.building import Choose, build_services, loading_options, with_dispatch
+from penstock.api.connections import ConnectionLimits, guarded
+from penstock.api.edge import Edge
 from penstock.api.middleware import LOOPBACK_NAMES
-from penstock.api.permission import model_changes
-from penstock.api.services import Defaults, Lasting, ModelChanges, Services
+from penstock.api.services import Services
 from penstock.errors import ConfigError
-from penstock.jobs.batches.store import BatchStore
-from penstock.jobs.executor import Executor
-from penstock.jobs.queue import JobQueue
-from penstock.serving.adapters import AdapterFolders, Adapters
-from penstock.serving.admission import Admission
-from penstock.serving.launching import Launcher, ProcessLauncher
-from penstock.serving.lifecycle import Lifecycle
-from penstock.serving.local_models import LocalModels, num_cores
-from penstock.serving.models import LoadingOptions, ModelSource
-from penstock.serving.router import Router
+from penstock.jobs.dispatch import Dispatch
+from penstock.serving.launching import ProcessLauncher
+from penstock.serving.local_models import LocalModels
 from penstock.serving.spawn import WorkerChild
-from penstock.serving.upkeep import Rules
 from penstock.settings import Settings, is_loopback
-from penstock.storage.contents import Contents
-from penstock.storage.database import Storage
-from penstock.storage.files import FileStore
-from penstock.storage.urls import default_url
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +40,17 @@ def run(
     *,
     worker: WorkerChild | None = None,
     announce: Callable[[str], None] | None = None,
+    choose: Choose | None = None,
 ) -> int:
     """Serve until told to stop; the exit status. `announce` hears the URL once it answers.
 
-    Each model gets a process of its own; `worker` is one that was started beforehand.
+    Each model gets a process of its own; `worker` is one that was started beforehand. `choose`
+    says who does jobs; without it this process does.
     """
     source = LocalModels(settings.preload, loading_options(settings), hf_token=settings.hub_token)
     launcher = ProcessLauncher(source, ready=worker)
-    return serve(settings, build_services(settings, source, launcher), announce=announce)
+    services = with_dispatch(settings, build_services(settings, source, launcher), choose)
+    return serve(settings, services, announce=announce)
 
 
 def serve(
@@ -64,13 +59,14 @@ def serve(
     """Serve with these services."""
     with _bound(settings.host, settings.port) as listener:
         host, port = listener.getsockname()[:2]
-        app = create_app(services, _edge(settings))
+        app = create_app(services, edge_of(settings))
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
             ws="none",
-            proxy_headers=False,
+            http=guarded(ConnectionLimits(max_connections=settings.limits.max_connections)),
+            proxy_headers=False,  # a middleware heeds those of the proxies that are trusted
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=LAST_WORDS_SECONDS,
@@ -78,77 +74,28 @@ def serve(
         server = DrainingServer(
             config,
             services,
-            app.state.executor,
+            app.state.dispatch,
             drain_seconds=settings.limits.drain_seconds,
             on_start=lambda: _announce(f"http://{_in_url(host)}:{port}", announce),
         )
+        gc.freeze()  # what is there now stays: to look through it again made requests wait 0.1 s
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve_from_storage(server, services, listener))
+            runner.run(_serve_from_storage(server, settings, services, listener))
     return server.exit_status
 
 
 async def _serve_from_storage(
-    server: uvicorn.Server, services: Services, listener: socket.socket
+    server: uvicorn.Server, settings: Settings, services: Services, listener: socket.socket
 ) -> None:
-    """Serve once the database is known to serve."""
+    """Serve once the database is known to serve, and somebody can sign in where that is needed."""
     await services.lasting.storage.open()
     try:
+        password = await prepare_accounts(settings, services.accounts)
+        if password is not None:
+            _tell_password(settings.admin_username, password)
         await server.serve(sockets=[listener])
     finally:
         await services.lasting.storage.close()
-
-
-def build_services(
-    settings: Settings, source: ModelSource, launcher: Launcher | None = None
-) -> Services:
-    """The services for these settings. Without a launcher, models run in this process."""
-    lifecycle = Lifecycle(source, launcher, rules=_rules(settings))
-    admission = Admission(
-        max_in_flight=settings.limits.max_in_flight,
-        max_waiting_tokens=settings.limits.max_waiting_tokens,
-    )
-    return Services(
-        lifecycle=lifecycle,
-        admission=admission,
-        router=Router(lifecycle, admission),
-        adapters=Adapters(lifecycle, adapter_folders(settings)),
-        defaults=Defaults(
-            model=settings.model,
-            comparison_models=settings.comparison_models,
-            max_length=settings.max_length,
-            temperature=settings.temperature,
-        ),
-        lasting=_lasting(settings),
-        preload=settings.preload,
-        model_changes=model_changes(settings),
-        cors_origins=settings.cors_origins,
-    )
-
-
-def _lasting(settings: Settings) -> Lasting:
-    limits = settings.limits
-    url = settings.database_url
-    storage = Storage(default_url(settings.data_dir) if url is None else url.get_secret_value())
-    queue = JobQueue(storage, lease_seconds=limits.lease_seconds)
-    files = FileStore(storage, Contents(settings.data_dir / "files"))
-    return Lasting(
-        storage=storage,
-        queue=queue,
-        files=files,
-        batches=BatchStore(storage, queue, files, max_unfinished=limits.max_jobs),
-        max_upload_bytes=limits.max_upload_bytes,
-        max_line_bytes=limits.max_body_bytes,
-        batch_lines=limits.batch_lines,
-    )
-
-
-def _rules(settings: Settings) -> Rules:
-    memory_mib = settings.limits.memory_mib
-    return Rules(
-        memory_bytes=None if memory_mib is None else memory_mib * 2**20,
-        keep_alive_seconds=settings.limits.keep_alive_seconds,
-        obeys_keep_alive=model_changes(settings) is not ModelChanges.NOBODY,
-    )
 
 
 class DrainingServer(uvicorn.Server):
@@ -158,14 +105,14 @@ class DrainingServer(uvicorn.Server):
         self,
         config: uvicorn.Config,
         services: Services,
-        executor: Executor,
+        dispatch: Dispatch,
         *,
         drain_seconds: float,
         on_start: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._services = services
-        self._executor = executor
+        self._dispatch = dispatch
         self._drain_seconds = drain_seconds
         self._on_start = on_start
         self._draining: asyncio.Task[None] | None = None
@@ -196,7 +143,7 @@ class DrainingServer(uvicorn.Server):
 
     async def _drain(self) -> None:
         logger.info("Stopping: what runs may finish within %s s.", self._drain_seconds)
-        await self._executor.stop()
+        await self._dispatch.stop()
         finished = await self._services.router.drain(timeout_seconds=self._drain_seconds)
         if not finished:
             logger.warning("Some requests did not finish in time; they are told so.")
@@ -215,38 +162,26 @@ def _announce(url: str, announce: Callable[[str], None] | None) -> None:
         announce(url)
 
 
-def _edge(settings: Settings) -> Edge:
+def _tell_password(username: str, password: str) -> None:
+    """Once, to who started the server, and into no log."""
+    sys.stderr.write(
+        f"There is no administrator yet. Sign in as {username} with the password {password} "
+        "and change it; it is not shown again.\n"
+    )
+    sys.stderr.flush()
+
+
+def edge_of(settings: Settings) -> Edge:
+    """What these settings let in."""
     hosts = (*LOOPBACK_NAMES, _in_url(settings.host), *settings.allowed_hosts)
     is_open = not is_loopback(settings.host) and not settings.allowed_hosts
     return Edge(
         allowed_hosts=None if is_open else hosts,
         cors_origins=settings.cors_origins,
+        trusted_proxies=settings.trusted_proxies,
         max_body_bytes=settings.limits.max_body_bytes,
         max_upload_bytes=settings.limits.max_upload_bytes,
     )
-
-
-def loading_options(settings: Settings) -> LoadingOptions:
-    """How models are loaded and run under these settings."""
-    return LoadingOptions(
-        data_dir=settings.data_dir,
-        dtype=settings.engine.dtype,
-        num_threads=settings.threads or num_cores(),
-        max_batch_tokens=settings.engine.max_batch_tokens,
-        max_sequences=settings.engine.max_sequences,
-        cache_bytes=settings.engine.cache_mib * 2**20,
-        prefix_cache=settings.engine.prefix_cache,
-        watermark_key=settings.watermark_number,
-        max_wait_seconds=settings.limits.max_wait_seconds,
-        adapter_folders=adapter_folders(settings).named,
-        adapter_bytes=settings.limits.adapter_mib * 2**20,
-    )
-
-
-def adapter_folders(settings: Settings) -> AdapterFolders:
-    """Where the adapters of these settings lie."""
-    named = tuple(Path(name).expanduser() for name in settings.adapters)
-    return AdapterFolders(data_dir=settings.data_dir, named=named)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ def list_adapters(
     """List the adapters in the data directory and those named in the settings."""
     from dataclasses import asdict
 
-    from penstock.api.server import adapter_folders
+    from penstock.api.building import adapter_folders
     from penstock.settings import load_settings
 
     cards = adapter_folders(load_settings()).cards()
@@ -38,7 +38,7 @@ def merge(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; must be new.")],
 ) -> None:
     """Write a model that is BASE with ADAPTER in its weights."""
-    from penstock.api.server import adapter_folders
+    from penstock.api.building import adapter_folders
     from penstock.errors import ModelUnavailable
     from penstock.model.adapter_folder import CONFIG_FILE
     from penstock.model.catalog import find_configured

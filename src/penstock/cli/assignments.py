@@ -56,7 +56,7 @@ def parse_value(parameter: Parameter, text: str) -> Any:
         return text
     if parameter.kind in AS_JSON:
         return _parse_json(parameter, text)
-    if parameter.kind == "text":
+    if parameter.kind in ("text", "prompt"):
         return text
     value = _parse_number(parameter, text)
     low, high = parameter.minimum, parameter.maximum

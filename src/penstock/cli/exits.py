@@ -26,6 +26,10 @@ BY_ERROR: dict[type[errors.PenstockError], ExitCode] = {
     errors.ModelNotFound: ExitCode.MODEL_MISSING,
     errors.ModelUnavailable: ExitCode.MODEL_MISSING,
     errors.UnsupportedModel: ExitCode.MODEL_MISSING,
+    errors.UnknownJob: ExitCode.USAGE,
+    errors.EvaluationError: ExitCode.BAD_CONFIGURATION,
+    errors.EvaluationCancelled: ExitCode.INTERRUPTED,
+    errors.UnknownRun: ExitCode.MODEL_MISSING,
     errors.AdapterNotFound: ExitCode.MODEL_MISSING,
     errors.UnsupportedAdapter: ExitCode.MODEL_MISSING,
 }

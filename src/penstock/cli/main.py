@@ -13,7 +13,23 @@ import typer
 from typer.main import get_command
 
 from penstock import __version__
-from penstock.cli import adapters, config, data, doctor, generate, models, serve, train
+from penstock.cli import (
+    adapters,
+    attributes,
+    config,
+    data,
+    doctor,
+    evaluate,
+    executor,
+    generate,
+    jobs,
+    keys,
+    models,
+    runs,
+    serve,
+    train,
+    users,
+)
 from penstock.cli.exits import ExitCode, exit_code_for
 from penstock.cli.terminal import report_problem, show_help
 from penstock.errors import PenstockError
@@ -24,10 +40,17 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(generate.generate)
+app.add_typer(jobs.app, name="jobs", invoke_without_command=True, callback=show_help)
+app.command()(executor.executor)
 app.add_typer(models.app, name="models", invoke_without_command=True, callback=show_help)
 app.add_typer(adapters.app, name="adapters", invoke_without_command=True, callback=show_help)
-app.command()(train.train)
+app.add_typer(attributes.app, name="attributes", invoke_without_command=True, callback=show_help)
+app.command(cls=train.RecipeCommand)(train.train)
+app.command()(evaluate.evaluate)
+app.add_typer(runs.app, name="runs", invoke_without_command=True, callback=show_help)
 app.add_typer(data.app, name="data", invoke_without_command=True, callback=show_help)
+app.add_typer(users.app, name="users", invoke_without_command=True, callback=show_help)
+app.add_typer(keys.app, name="keys", invoke_without_command=True, callback=show_help)
 app.add_typer(config.app, name="config", invoke_without_command=True, callback=show_help)
 app.command()(doctor.doctor)
 

@@ -1,5 +1,6 @@
 """`penstock models`: what models there are, what is known of one, fetching and removing it."""
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,9 +21,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def list_models(as_json: AsJson = False) -> None:
     """List the models there are, and which of them are on this machine."""
     from penstock.model.catalog import CATALOG
+    from penstock.model.tuned import TunedModels
+    from penstock.settings import load_settings
 
     access = _hub_access()
-    descriptions = [describe(entry, access) for entry in CATALOG]
+    tuned = TunedModels(load_settings().data_dir)
+    descriptions = [describe(entry, access) for entry in (*CATALOG, *tuned.current())]
     if as_json:
         print_json({"models": descriptions})
     else:
@@ -34,8 +38,11 @@ def list_models(as_json: AsJson = False) -> None:
 def show(name: Name, as_json: AsJson = False) -> None:
     """Show all that is known of a model before it is loaded."""
     from penstock.model.catalog import find_configured
+    from penstock.model.tuned import TunedModels
+    from penstock.settings import load_settings
 
-    description = describe(find_configured(name), _hub_access())
+    tuned = TunedModels(load_settings().data_dir).find(name)
+    description = describe(tuned or find_configured(name), _hub_access())
     if as_json:
         print_json(description)
     else:
@@ -133,4 +140,6 @@ def _shown(value: object) -> str:
             return f"{value:,}"
         case list() | tuple():
             return ", ".join(map(str, value)) or "-"
+        case dict():
+            return json.dumps(value, ensure_ascii=False)
     return str(value)

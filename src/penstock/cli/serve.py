@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penstock.cli.logs import LogLevel, set_up_logging
+from penstock.cli.logs import LogFormat, LogLevel, set_up_logging
 from penstock.cli.terminal import tell
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ def serve(  # noqa: PLR0913  (its options are its interface)
     data_dir: Annotated[Path | None, typer.Option(help="Folder for what Penstock keeps.")] = None,
     config: Annotated[Path | None, typer.Option(help="Config file to read.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines for people or JSON; auto: JSON unless in a terminal.")
+    ] = LogFormat.AUTO,
 ) -> None:
     """Start the server and open its page. Stops on Ctrl+C, when running texts are finished."""
     from penstock.serving.spawn import spawn_worker
@@ -52,7 +55,8 @@ def serve(  # noqa: PLR0913  (its options are its interface)
     }
     worker = spawn_worker()  # first of all: it takes longest to get ready
     try:
-        sys.exit(_serve(worker, flags, config, log_level, browser=browser))
+        set_up_logging(log_level, log_format)
+        sys.exit(_serve(worker, flags, config, browser=browser))
     finally:
         worker.kill()
 
@@ -61,16 +65,16 @@ def _serve(
     worker: "WorkerChild",
     flags: Mapping[str, Any],
     config: Path | None,
-    log_level: LogLevel,
     *,
     browser: bool,
 ) -> int:
     from penstock.api.server import run
+    from penstock.scale.choosing import for_server
     from penstock.settings import load_settings
 
     settings = load_settings(flags, config_file=config)
-    set_up_logging(log_level)
-    return run(settings, worker=worker, announce=_open_page if browser else _tell_address)
+    announce = _open_page if browser else _tell_address
+    return run(settings, worker=worker, announce=announce, choose=for_server)
 
 
 def _tell_address(url: str) -> None:

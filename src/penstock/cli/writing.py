@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from penstock.api.building import build_services, patient_loading_options
 from penstock.api.playground.answers import GenerateAnswer
 from penstock.api.playground.asking import Asked, understand
 from penstock.api.playground.generate import open_generation
 from penstock.api.playground.presenting import Presenter
 from penstock.api.playground.schemas import GenerateBody
 from penstock.api.problems import explain
-from penstock.api.server import build_services, loading_options
 from penstock.api.services import Services
 from penstock.cli.assignments import find_strategy, parse_assignments
 from penstock.cli.terminal import tell
@@ -48,9 +48,11 @@ def ask(
     """
     given = {name: value for name, value in flags.items() if value is not None}
     strategy = find_strategy(given.get("strategy", DEFAULT_STRATEGY))
-    body = _body(prompt, parse_assignments(assignments, strategy) | given)
+    body = body_of(prompt, parse_assignments(assignments, strategy) | given)
     settings = load_settings(given_settings)
-    services = build_services(settings, LocalModels([settings.model], loading_options(settings)))
+    services = build_services(
+        settings, LocalModels([settings.model], patient_loading_options(settings))
+    )
     return Question(services, understand(prompt, body, services.defaults))
 
 
@@ -79,7 +81,8 @@ def print_text(question: Question) -> None:
     )
 
 
-def _body(prompt: str, fields: Mapping[str, Any]) -> GenerateBody:
+def body_of(prompt: str, fields: Mapping[str, Any]) -> GenerateBody:
+    """The body that the server would be sent, checked as it would be there."""
     try:
         return GenerateBody(prompt=prompt, **fields)
     except ValidationError as error:

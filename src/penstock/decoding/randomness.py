@@ -1,6 +1,7 @@
 """Random numbers that are a pure function of who asks: no state, so no batch can disturb them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from zlib import crc32
 
 import numpy as np
@@ -18,6 +19,12 @@ def _mix(z: int) -> int:
     return z ^ (z >> 31)
 
 
+@lru_cache(maxsize=4096)
+def _stream_key(seed: int, stream: int) -> int:
+    """What all draws of a stream have in common."""
+    return _mix(_mix(seed) ^ stream)
+
+
 COINS = 2**32  # beyond all streams that tokens are drawn from
 NOISES = 2**33  # beyond all coins
 
@@ -29,7 +36,7 @@ def coin(seed: int, stream: int, position: int) -> float:
 
 def uniform(seed: int, stream: int, position: int) -> float:
     """A number in [0, 1) for one draw: the same for the same seed, stream and position, always."""
-    return float(_mix(_mix(_mix(seed) ^ stream) ^ position) >> 11) * 2.0**-53
+    return float(_mix(_stream_key(seed, stream) ^ position) >> 11) * 2.0**-53
 
 
 def stream_of(token_ids: Sequence[int]) -> int:

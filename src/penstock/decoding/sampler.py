@@ -5,12 +5,13 @@ Knows rows and needs, not requests, sequences or strategies. Plain numbers come 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from penstock.decoding.greatest import check_numbers, first_greatest, greatest
+from penstock.decoding.native import answer_natively
 from penstock.decoding.processors import (
     PENALTIES,
     TEMPERATURE,
@@ -19,63 +20,31 @@ from penstock.decoding.processors import (
     process,
 )
 from penstock.decoding.processors.interface import Row
+from penstock.decoding.questions import Answer, Question
 from penstock.decoding.randomness import gumbels
+from penstock.decoding.reporting import with_reports
 from penstock.decoding.strategies.interface import Argmax, Draw, DrawDistinct, Need, Probe, Top
-from penstock.decoding.trace import TracedStage, trace_row
+from penstock.ops.choices import Chooser
 
 NEGATIVE_INFINITY = float("-inf")
 NUM_CANDIDATES = 256  # rows whose nucleus or top-k fits in as many are never sorted whole
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is wanted from one row of logits."""
+def answer(
+    logits: Tensor, questions: Sequence[Question], chooser: Chooser | None = None
+) -> list[Answer]:
+    """Answer each row's question from logits (num_rows, vocab_size), fp32.
 
-    row: Row
-    need: Need
-    uniforms: tuple[float, ...] = ()  # one number in [0, 1) per stream of a `Draw`
-    noise_key: int = 0  # what the random numbers of a `DrawDistinct` are made from
-    num_logprobs: int | None = None  # report the model's own log-probabilities beside the answer
-    num_traced: int | None = None  # report every step of the chain, each with so many candidates
-    named: tuple[int, ...] = ()  # tokens that are reported whatever their place
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The tokens a need asked for.
-
-    `logprobs` are after processing for `Top`, `Probe` and `DrawDistinct`, which has `keys` too, and
-    before it for a `Draw` that is scored; else there are none. `surprises`, in bits, are those of
-    what was drawn among what could be, and only where the parameters want them.
+    The reference answers what no native `chooser` does.
     """
-
-    token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...] = ()
-    keys: tuple[float, ...] = ()
-    surprises: tuple[float, ...] = ()
-    report: "Report | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The model's own log-probabilities, before any processor: of the answer and of the best."""
-
-    chosen: tuple[float, ...]  # one per token of the answer
-    top: tuple[tuple[int, float], ...]
-    stages: tuple[TracedStage, ...] = ()
-    named: tuple[tuple[int, float], ...] = ()
-
-
-def answer(logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
-    """Answer each row's question from logits (num_rows, vocab_size), fp32."""
-    answers: dict[int, Answer] = {}
-    for kind, answer_kind in ANSWERS:
-        mine = [i for i, q in enumerate(questions) if _kind(q) is kind]
+    answers = {} if chooser is None else answer_natively(logits, questions, chooser)
+    left = [i for i in range(len(questions)) if i not in answers]
+    for kind, answer_kind in ANSWERS if left else ():
+        mine = [i for i in left if _kind(questions[i]) is kind]
         if mine:
             rows = logits if len(mine) == len(questions) else logits[mine]
             answers |= zip(mine, answer_kind(rows, [questions[i] for i in mine]), strict=True)
-    reports = _reports(logits, questions, answers)
-    return [_with_report(answers[i], reports.get(i), q) for i, q in enumerate(questions)]
+    return with_reports(logits, questions, [answers[i] for i in range(len(questions))], chooser)
 
 
 def _kind(question: Question) -> type[Need]:
@@ -177,11 +146,12 @@ def _candidates(logits: Tensor, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Te
     (num_rows, NUM_CANDIDATES) in vocabulary order.
     """
     tempered = process(logits, rows, [TEMPERATURE])
-    best, token_ids = greatest(tempered, NUM_CANDIDATES)
+    best, token_ids = _in_order(*greatest(tempered, NUM_CANDIDATES))
+    last_known = best[:, -1].clone()
     top_k = torch.tensor([[row.params.top_k] for row in rows], device=logits.device)
     top_p = best.new_tensor([[row.params.top_p] for row in rows])
-    beyond_k = (torch.arange(NUM_CANDIDATES, device=logits.device) >= top_k) & (top_k > 0)
-    best = best.masked_fill(beyond_k, NEGATIVE_INFINITY)
+    kth = best.gather(1, top_k.clamp_min(1) - 1)
+    best = best.masked_fill((best < kth) & (top_k > 0), NEGATIVE_INFINITY)
     whole = best.logsumexp(-1, keepdim=True)
     if any(row.params.top_k == 0 for row in rows):
         whole = torch.where(top_k > 0, whole, tempered.logsumexp(-1, keepdim=True))
@@ -189,9 +159,18 @@ def _candidates(logits: Tensor, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Te
     mass = probs.cumsum(dim=-1)
     outranked = mass - probs >= top_p
     outranked[:, 0] = False
+    last_kept = best.masked_fill(outranked | (best == NEGATIVE_INFINITY), float("inf")).amin(-1)
     is_sure = (top_k > 0).squeeze(1) | (mass[:, -1] > top_p.squeeze(1) + 1e-4)
+    is_sure &= last_kept > last_known  # else there may be more that tie with the last
     token_ids, order = token_ids.sort(dim=-1)
     return is_sure, best.masked_fill(outranked, NEGATIVE_INFINITY).gather(1, order), token_ids
+
+
+def _in_order(best: Tensor, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores, best first, and token ids, equal scores in the order of these."""
+    token_ids, order = token_ids.sort(dim=-1)
+    best, order = best.gather(1, order).sort(dim=-1, descending=True, stable=True)
+    return best, token_ids.gather(1, order)
 
 
 def _invert(
@@ -228,60 +207,6 @@ def _surprises(scores: Tensor, drawn: Sequence[int]) -> tuple[float, ...]:
     """How surprising each token drawn from scores (vocab_size,) is, in bits."""
     bits: list[float] = (scores.log_softmax(dim=-1)[list(drawn)] / -math.log(2)).tolist()
     return tuple(bits)
-
-
-def _reports(
-    logits: Tensor, questions: Sequence[Question], answers: dict[int, Answer]
-) -> dict[int, Report]:
-    """The model's own log-probabilities for the rows that asked for them."""
-    asked = [i for i, q in enumerate(questions) if _is_reported(q) or _is_scored(q)]
-    if not asked:
-        return {}
-    logprobs = logits[asked].log_softmax(dim=-1)
-    most = max(questions[i].num_logprobs or 0 for i in asked)
-    top = logprobs.topk(min(most, logprobs.shape[-1]), dim=-1)
-    reports = {}
-    for row, i in enumerate(asked):
-        count = questions[i].num_logprobs or 0
-        chosen = logprobs[row, list(answers[i].token_ids)].tolist()
-        pairs = zip(
-            top.indices[row, :count].tolist(), top.values[row, :count].tolist(), strict=True
-        )
-        reports[i] = Report(
-            tuple(chosen),
-            tuple(pairs),
-            _stages(logits[i], questions[i]),
-            named_pairs(logprobs[row], questions[i].named),
-        )
-    return reports
-
-
-def named_pairs(logprobs: Tensor, token_ids: Sequence[int]) -> tuple[tuple[int, float], ...]:
-    """Tokens with their log-probabilities in a row (vocab_size,)."""
-    return tuple(zip(token_ids, logprobs[list(token_ids)].tolist(), strict=True))
-
-
-def _is_reported(question: Question) -> bool:
-    wants_numbers = question.num_logprobs is not None or bool(question.named)
-    return wants_numbers or question.num_traced is not None
-
-
-def _is_scored(question: Question) -> bool:
-    return isinstance(question.need, Draw) and question.need.is_scored
-
-
-def _stages(logits: Tensor, question: Question) -> tuple[TracedStage, ...]:
-    if question.num_traced is None:
-        return ()
-    is_drawn = isinstance(question.need, Draw | DrawDistinct)
-    return trace_row(logits, question.row, filters=is_drawn, num_candidates=question.num_traced)
-
-
-def _with_report(answer: Answer, report: Report | None, question: Question) -> Answer:
-    if report is None:
-        return answer
-    logprobs = report.chosen if _is_scored(question) else answer.logprobs
-    return replace(answer, logprobs=logprobs, report=report if _is_reported(question) else None)
 
 
 ANSWERS: tuple[tuple[type[Need], Callable[[Tensor, list[Question]], list[Answer]]], ...] = (

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from penstock.decoding.greatest import check_numbers
-from penstock.decoding.sampler import Report, named_pairs
+from penstock.decoding.questions import Report
 
 
 def score(
@@ -13,18 +14,22 @@ def score(
 ) -> list[Report]:
     """The log-probability of one token per row of logits (num_rows, vocab_size), and the best.
 
-    Those of the tokens `named` are reported in every row.
+    Those of the tokens `named` are reported in every row. Added up in double precision: over a
+    long text, the rounding of single precision is seen in the perplexity.
     """
-    logprobs = logits.log_softmax(dim=-1)
-    check_numbers(logprobs.amax(dim=-1))
-    top = logprobs.topk(min(num_top, logprobs.shape[-1]), dim=-1)
-    chosen = logprobs[range(len(token_ids)), list(token_ids)].tolist()
-    rows = zip(chosen, top.indices.tolist(), top.values.tolist(), strict=True)
+    best = logits.amax(dim=-1, keepdim=True)
+    check_numbers(best)
+    whole = best.double() + (logits - best).exp().sum(-1, keepdim=True, dtype=torch.float64).log()
+    top = logits.topk(min(num_top, logits.shape[-1]), dim=-1)
+    top_logprobs = (top.values - whole).tolist()
+    chosen = (logits[range(len(token_ids)), list(token_ids)] - whole[:, 0]).tolist()
+    named_logprobs = (logits[:, list(named)] - whole).tolist()
+    rows = zip(chosen, top.indices.tolist(), top_logprobs, named_logprobs, strict=True)
     return [
         Report(
             (logprob,),
-            tuple(zip(best_ids, best, strict=True)),
-            named=named_pairs(logprobs[row], named),
+            tuple(zip(best_ids, best_logprobs, strict=True)),
+            named=tuple(zip(named, of_named, strict=True)),
         )
-        for row, (logprob, best_ids, best) in enumerate(rows)
+        for logprob, best_ids, best_logprobs, of_named in rows
     ]

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from torch import Tensor
 
 from penstock.decoding.constraints.following import Follower
+from penstock.decoding.processors import in_use
 from penstock.decoding.processors.interface import Row
+from penstock.decoding.questions import Answer, Question
 from penstock.decoding.randomness import coin, noise_key, stream_of, uniform
-from penstock.decoding.sampler import Answer, Question
 from penstock.decoding.strategies import STRATEGIES
 from penstock.decoding.strategies.interface import (
     Action,
     Agree,
     Append,
+    Draft,
     Draw,
     DrawDistinct,
     Drop,
@@ -34,6 +37,7 @@ from penstock.engine.prompt_mean import PromptMean
 from penstock.engine.prompt_scores import PromptScores
 from penstock.engine.sequence import Sequence as EngineSequence
 from penstock.engine.sequence import Source
+from penstock.engine.shadows import Shadows
 from penstock.engine.stopwatch import Stopwatch
 from penstock.engine.wording import id_of_word
 from penstock.ops.adapted_ops import Additions
@@ -65,7 +69,7 @@ class ActiveRequest:
         self.request_id = request.request_id
         self.tenant = request.tenant
         self.stopwatch = Stopwatch(submitted_at)
-        self.num_cached_tokens = 0  # of the prompt, that needed no computing
+        self._num_cached_tokens: int | None = None  # of the prompt, that needed no computing
         self._prepared = prepared
         self._stop = UntilLate(prepared.stopping)
         self._strategy = STRATEGIES[request.strategy](
@@ -82,6 +86,7 @@ class ActiveRequest:
         sequence = EngineSequence(0, list(first), num_prompt=len(first), source=_source(prepared))
         sequence.keeps_hidden = isinstance(self._strategy.need(0), Probe)
         sequence.salt = _salt(prepared)
+        self._shadows = Shadows(prepared, sequence.salt)
         if isinstance(request.params.dola_layers, tuple):
             sequence.early_layers = request.params.dola_layers
         self._sequences = {0: sequence}
@@ -97,6 +102,8 @@ class ActiveRequest:
             self._prompt_mean = PromptMean(self.request_id)
             self._sequences[0].pools_from = 0
         self._results: dict[int, list[StepResult]] = {}
+        self._tosses = "xtc_probability" in in_use(request.params)
+        self._drafts: dict[int, int] = {}  # how many guesses a sequence wants of the draft model
         self._surprises: dict[tuple[int, int], float] = {}  # of sequence and token, this step
         self._logprobs = LogprobTree(tokenizer, first)
         self._returned = [
@@ -121,7 +128,10 @@ class ActiveRequest:
 
     @property
     def live(self) -> Iterable[EngineSequence]:
-        return self._sequences.values()
+        """Each sequence after its shadow, whose logits it needs."""
+        for sequence in self._sequences.values():
+            yield from self._shadows.of(sequence.id)
+            yield sequence
 
     @property
     def num_to_compute(self) -> int:
@@ -153,8 +163,15 @@ class ActiveRequest:
         """Whether every live sequence has had its logits, so that the strategy can decide."""
         return self._results.keys() >= self._sequences.keys()
 
+    def note_cached(self, sequence: EngineSequence) -> int:
+        """How much of the prompt is known already, told once: when it is first planned."""
+        if sequence.is_shadow or self._num_cached_tokens is not None:
+            return 0
+        self._num_cached_tokens = sequence.num_computed
+        return sequence.num_computed
+
     def started(self) -> RequestStarted:
-        adapter = self._prepared.adapter
+        adapter, attribute = self._prepared.adapter, self._prepared.attribute
         return RequestStarted(
             request_id=self.request_id,
             num_prompt_tokens=len(self._prepared.prompt_token_ids),
@@ -162,6 +179,7 @@ class ActiveRequest:
             seed=self._prepared.seed,
             num_sequences=len(self._returned),
             adapter_digest=None if adapter is None else adapter.digest,
+            attribute_digest=None if attribute is None else attribute.digest,
         )
 
     def finished(self, error: Exception | None = None) -> RequestFinished:
@@ -169,7 +187,7 @@ class ActiveRequest:
             request_id=self.request_id,
             num_prompt_tokens=len(self._prepared.prompt_token_ids),
             num_completion_tokens=sum(len(r.token_ids) for r in self._returned),
-            num_cached_tokens=self.num_cached_tokens,
+            num_cached_tokens=self._num_cached_tokens or 0,
             timings=self.stopwatch.timings(),
             error=error,
         )
@@ -192,7 +210,7 @@ class ActiveRequest:
         return Question(
             row=Row(
                 params=self._prepared.request.params,
-                token_ids=sequence.token_ids[: sequence.num_prompt + position],
+                token_ids=_beginning(sequence.token_ids, sequence.num_prompt + position),
                 source_token_ids=self._prepared.source_token_ids,
                 num_generated=position,
                 min_new_tokens=self._prepared.request.min_new_tokens,
@@ -200,7 +218,9 @@ class ActiveRequest:
                 max_new_tokens=self._prepared.stopping.max_new_tokens,
                 allowed=self._allowed(sequence),
                 early=early,
-                coin=coin(self._prepared.seed, sequence.id, position),
+                attribute=self._prepared.attribute,
+                unconditional=self._shadows.logits(sequence.id),
+                coin=coin(self._prepared.seed, sequence.id, position) if self._tosses else 0.0,
                 total_surprise=sequence.total_surprise,
                 min_kept=need.min_kept if isinstance(need, DrawDistinct) else 1,
             ),
@@ -242,6 +262,21 @@ class ActiveRequest:
             )
             if sequence.token_ids[position : position + 1] != [*answer.token_ids]:
                 break
+
+    def take_drafts(self) -> list[tuple[EngineSequence, int]]:
+        """The sequences that want guesses of the draft model, and how many; told once."""
+        drafts, self._drafts = self._drafts, {}
+        return [(self._sequences[i], count) for i, count in drafts.items() if i in self._sequences]
+
+    def question_after_guesses(self, sequence: EngineSequence) -> Question:
+        """What the strategy will want after the last guess, without the reports."""
+        need = self._strategy.need(sequence.id)
+        question = self._question(sequence, need, sequence.num_guesses, None)
+        return replace(question, num_logprobs=None, num_traced=None, named=())
+
+    def take_shadow(self, shadow: EngineSequence, logits: Tensor) -> None:
+        """Keep the logits (vocab_size,) of a shadow until its sequence has its own."""
+        self._shadows.take(shadow, logits)
 
     def score_prompt(self, sequence: EngineSequence, positions: range, logits: Tensor) -> None:
         """Note how likely the prompt's tokens after `positions` were."""
@@ -310,14 +345,20 @@ class ActiveRequest:
             case Append(sequence_id, token_id):
                 sequence = self._sequences[sequence_id]
                 sequence.token_ids.append(token_id)
+                self._shadows.append(sequence_id, token_id)
                 sequence.total_surprise += self._surprises.get((sequence_id, token_id), 0.0)
                 if sequence_id in self._followers:
                     self._followers[sequence_id].advance(token_id)
             case Guess(sequence_id, token_ids):
-                if sequence_id not in self._followers:  # a constraint is followed token by token
+                # a constraint, as a shadow, is followed token by token
+                if sequence_id not in self._followers and not self._shadows.of(sequence_id):
                     self._sequences[sequence_id].guess(token_ids)
+            case Draft(sequence_id, count):
+                if sequence_id not in self._followers and not self._shadows.of(sequence_id):
+                    self._drafts[sequence_id] = count
             case Drop(sequence_id):
                 blocks.free(self._sequences.pop(sequence_id))
+                self._shadows.drop(sequence_id, blocks)
                 self._followers.pop(sequence_id, None)
             case Agree(index, token_ids):
                 return [self._returned[index].add(token_ids)]
@@ -339,8 +380,14 @@ class ActiveRequest:
         child.early_layers = parent.early_layers
         blocks.fork(parent, child)
         self._sequences[fork.child_id] = child
+        self._shadows.fork(parent.id, child.id, fork.token_id, blocks)
         if parent.id in self._followers:
             self._followers[child.id] = self._followers[parent.id].fork(fork.token_id)
+
+
+def _beginning(token_ids: list[int], count: int) -> list[int]:
+    """The first tokens; the list itself where that is all, since nobody keeps it beyond a step."""
+    return token_ids if count == len(token_ids) else token_ids[:count]
 
 
 def _source(prepared: PreparedRequest) -> Source | None:

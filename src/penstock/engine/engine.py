@@ -9,6 +9,7 @@ from penstock.engine.active_request import ActiveRequest
 from penstock.engine.block_manager import BlockManager
 from penstock.engine.computing import compute
 from penstock.engine.config import EngineConfig
+from penstock.engine.drafter import Drafter, Wanted
 from penstock.engine.faults import blame
 from penstock.engine.metrics import EngineStats
 from penstock.engine.prefixes import PrefixCache
@@ -50,6 +51,7 @@ class Engine:
             max_batch_tokens=config.max_batch_tokens,
             max_sequences=config.max_sequences,
         )
+        self._drafter = _drafter(model, config)
         self._requests: dict[str, ActiveRequest] = {}
         self._cancelled: list[str] = []
         self._waiting_room = WaitingRoom()
@@ -83,12 +85,23 @@ class Engine:
             self._num_steps += 1
             self._num_computed_tokens += sum(p.num_tokens for p in plan)
             completing = {p.request: None for p in plan if p.completes}
-            failures = compute(plan, self._runner)
+            failures = compute(plan, self._runner, self._model.chooser)
             outputs += [self._fail(request, error) for request, error in failures.items()]
             outputs += self._decide_all(
                 request for request in completing if request not in failures
             )
+        self._draft()
         return outputs
+
+    def _draft(self) -> None:
+        """Have the draft model guess for those who want that."""
+        if self._drafter is None:
+            return
+        requests = self._requests.values()
+        self._drafter.keep_only({sequence for r in requests for sequence in r.live})
+        wanted = [Wanted(r, sequence, n) for r in requests for sequence, n in r.take_drafts()]
+        if wanted:
+            self._drafter.guess(wanted)
 
     def stats(self) -> EngineStats:
         return EngineStats(
@@ -102,12 +115,14 @@ class Engine:
         )
 
     def _check_fits(self, prepared: PreparedRequest) -> None:
-        num_tokens = len(prepared.first_token_ids) + prepared.stopping.max_new_tokens
-        needed = prepared.max_live_sequences * self._blocks.blocks_for(num_tokens)
-        needed += self._blocks.blocks_for(len(prepared.source_token_ids or ()))
+        beginnings = (prepared.first_token_ids, prepared.shadow_token_ids)
+        lengths = [len(b) + prepared.stopping.max_new_tokens for b in beginnings if b is not None]
+        num_live = prepared.max_live_sequences
+        needed = num_live * sum(self._blocks.blocks_for(length) for length in lengths)
+        needed += self._blocks.blocks_for(prepared.num_source_tokens) + len(lengths) - 1
         if needed > self._blocks.num_blocks:
             raise InvalidParameter(
-                f"{prepared.max_live_sequences} sequences of {num_tokens} tokens need {needed} "
+                f"{num_live * len(lengths)} sequences of {max(lengths)} tokens need {needed} "
                 f"cache blocks; this engine has {self._blocks.num_blocks}.",
                 "Use fewer beams or sequences, a shorter text, or a larger cache.",
                 param="max_new_tokens",
@@ -132,11 +147,11 @@ class Engine:
     def _mark_planned(self, plan: Sequence[Planned[ActiveRequest]]) -> list[EngineOutput]:
         """Announce who is planned for the first time, and tell those who wait their place."""
         now = self._clock()
-        new = {p.request: p.sequence for p in reversed(plan) if not p.request.has_started}
-        for request, first in new.items():
+        new = {p.request: None for p in reversed(plan) if not p.request.has_started}
+        for planned in plan:
+            self._num_cached_tokens += planned.request.note_cached(planned.sequence)
+        for request in new:
             request.stopwatch.mark_planned(now)
-            request.num_cached_tokens = first.num_computed
-            self._num_cached_tokens += first.num_computed
         self._waiting_room.take_up(len(new), now)
         queued = self._waiting_room.tell(self._scheduler.waiting, now)
         return [*(request.started() for request in reversed(new)), *queued]
@@ -212,6 +227,12 @@ class Engine:
         self._scheduler.remove(request)
         del self._requests[request.request_id]
         return request.finished(error)
+
+
+def _drafter(model: LoadedModel, config: EngineConfig) -> Drafter | None:
+    if model.draft is None:
+        return None
+    return Drafter(model.draft, config, vocab_size=model.vocab_size)
 
 
 def _prefixes(config: EngineConfig, num_blocks: int) -> PrefixCache | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from penstock.decoding.sampler import Report
+from penstock.decoding.questions import Report
 from penstock.decoding.strategies.interface import Finish, Tell
 from penstock.decoding.trace import TracedStage
 from penstock.text.detokenizer import IncrementalDetokenizer
@@ -36,6 +36,7 @@ class LogprobTree:
         self._loses_space = tokenizer.strips_leading_space and self._has_no_text(first)
         self._nodes: dict[tuple[int, int], int] = {}  # (parent node, token id) → node; root is 0
         self._logprobs: dict[int, ChosenLogprob] = {}
+        self._last: tuple[list[int], int] = ([], 0)  # the path asked for last, and its node
         self._choices: dict[int, ChosenLogprob] = {}  # by the node they were made at
 
     def record(self, path: Sequence[int], token_ids: Sequence[int], report: Report) -> None:
@@ -54,11 +55,11 @@ class LogprobTree:
         """What is known of each token of `path` from `start` on; empty when nothing was asked."""
         if not self._logprobs:
             return ()
-        node, found = 0, []
-        for token_id in path:
+        node, found = self._node(path[:start]), []
+        for token_id in path[start:]:
             node = self._nodes[node, token_id]
             found.append(self._logprobs[node])
-        return tuple(found[start:])
+        return tuple(found)
 
     def after(self, path: Sequence[int]) -> ChosenLogprob | None:
         """The choice that was made after `path`, whatever became of it."""
@@ -79,9 +80,13 @@ class LogprobTree:
         return replace(token, token=token.token.removeprefix(" "), utf8=utf8)
 
     def _node(self, path: Sequence[int]) -> int:
-        node = 0
-        for token_id in path:
+        """The node of a path; as a rule it goes on from the one asked for last."""
+        known, node = self._last
+        if known != [*path[: len(known)]]:
+            known, node = [], 0
+        for token_id in path[len(known) :]:
             node = self._nodes[node, token_id]
+        self._last = ([*path], node)
         return node
 
 
@@ -97,8 +102,8 @@ def _stage(stage: TracedStage, named: Callable[[int, float], TokenLogprob]) -> S
 
 def named(tokenizer: Tokenizer, token_id: int, logprob: float) -> TokenLogprob:
     """A token's log-probability with the token as it is shown."""
-    utf8 = tuple(tokenizer.token_bytes(token_id))
-    return TokenLogprob(token_id, tokenizer.token_text(token_id), logprob, utf8)
+    text, utf8 = tokenizer.shown(token_id)
+    return TokenLogprob(token_id, text, logprob, utf8)
 
 
 class TreeTeller:

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from penstock.decoding.constraints.compiling import Constraint, constraint_of
 from penstock.decoding.stopping import Stopping
 from penstock.decoding.strategies import STRATEGIES
+from penstock.decoding.strategies.assisted import Assisted
 from penstock.engine.layers import with_layers
 from penstock.engine.limits import room_after_prompt, room_beside_source
+from penstock.engine.negative_prompt import negative_token_ids
 from penstock.engine.wording import in_token_ids, single_tokens
 from penstock.errors import InvalidParameter, PromptTooLong, ReplayDiffers
 from penstock.model.adapters import Adapter
+from penstock.model.attributes import Attribute
 from penstock.model.loading import LoadedModel
 from penstock.types import GenerationRequest
 
@@ -32,7 +35,9 @@ class PreparedRequest:
     seed: int
     constraint: Constraint | None = None
     decoder_start_token_id: int | None = None
+    negative_token_ids: tuple[int, ...] | None = None  # of the negative prompt, with guidance
     adapter: Adapter | None = None
+    attribute: Attribute | None = None
 
     @property
     def source_token_ids(self) -> tuple[int, ...] | None:
@@ -47,8 +52,23 @@ class PreparedRequest:
         return (self.decoder_start_token_id, *self.request.prefix)
 
     @property
+    def shadow_token_ids(self) -> tuple[int, ...] | None:
+        """What the sequence begins with that guides the others, if there is one."""
+        if self.negative_token_ids is None:
+            return None
+        if self.decoder_start_token_id is None:
+            return (*self.negative_token_ids, *self.request.prefix)
+        return self.first_token_ids
+
+    @property
+    def num_source_tokens(self) -> int:
+        """How many tokens an encoder reads."""
+        sources = (self.source_token_ids, self.negative_token_ids)
+        return 0 if self.source_token_ids is None else sum(len(s or ()) for s in sources)
+
+    @property
     def max_live_sequences(self) -> int:
-        """How many sequences may be alive at once."""
+        """How many sequences may be alive at once, without their shadows."""
         request = self.request
         strategy = STRATEGIES[request.strategy]
         return strategy.max_live_sequences(request.params, request.num_sequences)
@@ -56,7 +76,7 @@ class PreparedRequest:
 
 def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
     """Tokenize the prompt and settle every limit, or say what does not fit."""
-    _check_strategy(request)
+    _check_strategy(request, model)
     adapter = _adapter(request, model)
     token_ids = _prompt_token_ids(request, model)
     max_new_tokens = _max_new_tokens(request, len(token_ids), model)
@@ -75,19 +95,22 @@ def prepare(request: GenerationRequest, model: LoadedModel) -> PreparedRequest:
         token_bytes=model.tokenizer.token_bytes,
         may_stop_after=None if constraint is None else constraint.accepts,
     )
+    params = in_token_ids(with_layers(request.params, model), model)
     seed = secrets.randbits(NEW_SEED_BITS) if request.seed is None else request.seed
     return PreparedRequest(
         request=replace(
             request,
-            params=in_token_ids(with_layers(request.params, model), model),
+            params=params,
             named_tokens=single_tokens(request.named_tokens, model),
         ),
         prompt_token_ids=token_ids,
         decoder_start_token_id=model.decoder_start_token_id,
+        negative_token_ids=negative_token_ids(request, token_ids, max_new_tokens, model),
         stopping=stopping,
         seed=seed,
         constraint=constraint,
         adapter=adapter,
+        attribute=_attribute(request, model),
     )
 
 
@@ -104,12 +127,32 @@ def _adapter(request: GenerationRequest, model: LoadedModel) -> Adapter | None:
     return adapter
 
 
-def _check_strategy(request: GenerationRequest) -> None:
+def _attribute(request: GenerationRequest, model: LoadedModel) -> Attribute | None:
+    if request.params.attribute is None:
+        return None
+    attribute = model.attributes.load(request.params.attribute, model.tokenizer)
+    if request.attribute_digest not in (None, attribute.digest):
+        raise ReplayDiffers(
+            f"The attribute {attribute.name} is not the one that the text was written with.",
+            "Bring that one back, or send allow_differences=true to see what comes now.",
+            param="allow_differences",
+        )
+    return attribute
+
+
+def _check_strategy(request: GenerationRequest, model: LoadedModel) -> None:
     strategy = STRATEGIES.get(request.strategy)
     if strategy is None:
         raise InvalidParameter(
             f"strategy={request.strategy!r} does not exist.",
             f"Use one of {', '.join(STRATEGIES)}.",
+            param="strategy",
+        )
+    if issubclass(strategy, Assisted) and model.draft is None:
+        raise InvalidParameter(
+            f"{model.model_id} was loaded without a draft model, which this strategy needs.",
+            "Name one in PENSTOCK_DRAFT_MODELS, or use sampling or prompt_lookup, which write the "
+            "same text.",
             param="strategy",
         )
     limit = strategy.max_texts(request.params)
@@ -157,7 +200,7 @@ def _refuse_hopeless_length(prompt: str, model: LoadedModel) -> None:
 def _max_new_tokens(request: GenerationRequest, num_prompt: int, model: LoadedModel) -> int:
     if model.decoder_start_token_id is None:
         return room_after_prompt(request, num_prompt, model.context_length)
-    if request.prompt_logprobs is not None:
+    if request.prompt_logprobs is not None and not request.prefix:  # else that is what is scored
         raise InvalidParameter(
             f"{model.model_id} reads a prompt with an encoder and never predicts it, so the "
             "prompt's tokens have no log-probabilities.",

@@ -38,6 +38,8 @@ class Runner:
 
     def __init__(self, family: Family, config: EngineConfig, ops: AdaptedOps | None = None) -> None:
         self._family = family
+        # Asked at every step: to ask a protocol takes longer than to build the batch.
+        self._encoder = family if isinstance(family, EncoderDecoder) else None
         self._ops = ops  # none where no request has an adapter
         self.block_size = config.block_size
         self.num_blocks = config.num_blocks or _blocks_that_fit(family, config)
@@ -126,7 +128,7 @@ class Runner:
 
     def _encode(self, plan: Seq[Planned[Any]]) -> None:
         """Have the encoder read each source of the plan that it has not read yet."""
-        if not isinstance(self._family, EncoderDecoder):
+        if self._encoder is None:
             return
         planned = {id(p.sequence.source): (p.sequence.source, p.request) for p in plan}
         new = [(s, r) for s, r in planned.values() if s is not None and not s.is_encoded]
@@ -134,7 +136,7 @@ class Runner:
         if sources:
             packed = batch.build_sources(sources, self.block_size)
             with self._adding([(request, len(source.token_ids)) for source, request in new]):
-                self._family.encode(packed, self._cache)
+                self._encoder.encode(packed, self._cache)
         for source in sources:
             source.is_encoded = True
 

@@ -42,6 +42,7 @@ class Sequence:
     early_layers: tuple[int, ...] = ()  # whose logits are wanted beside its own
     scores_from: int | None = None  # from this position on the logits of the prompt are wanted
     pools_from: int | None = None  # the same of its final hidden states
+    is_shadow: bool = False  # follows another sequence; its logits only guide that one's
     source: Source | None = None  # of an encoder-decoder
     holds_source: bool = False  # has a share in the source's blocks
     salt: str | None = None  # shares blocks with equal beginnings under the same; none with nobody
@@ -77,6 +78,11 @@ class Sequence:
         assert not self.num_guesses, "guesses are checked or given up before there are new ones"
         self.token_ids += token_ids
         self.num_guesses = len(token_ids)
+
+    def guess_next(self, token_id: int) -> None:
+        """Go on with one more guess."""
+        self.token_ids.append(token_id)
+        self.num_guesses += 1
 
     def give_up_guesses(self, count: int | None = None) -> None:
         """Take back the last `count` guesses, or all."""

@@ -1,1 +1,1 @@
-"""What can be measured of texts. Pure functions; knows no models."""
+"""What can be measured of texts, and of models that foretell and write them."""

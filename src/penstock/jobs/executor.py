@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,7 +21,8 @@ from penstock.storage.database import Storage
 
 logger = logging.getLogger(__name__)
 
-RENEWALS_PER_LEASE = 3
+RENEWALS_PER_LEASE = 4
+POLL_SECONDS = 0.5  # where others may have submitted a job
 MAX_JOBS = 4
 
 
@@ -44,7 +45,10 @@ class Handler(Protocol):
 
 
 class Executor:
-    """Does up to `max_jobs` jobs at once, from `start` to `stop`."""
+    """Does up to `max_jobs` jobs at once, from `start` to `stop`.
+
+    Kinds in `own_places` take none of these: those with the same place are done one at a time.
+    """
 
     def __init__(
         self,
@@ -53,24 +57,31 @@ class Executor:
         handlers: Mapping[str, Handler],
         *,
         max_jobs: int = MAX_JOBS,
+        poll_seconds: float = POLL_SECONDS,
+        own_places: Mapping[str, str] | None = None,
     ) -> None:
         self.name = f"{socket.gethostname()[:64]}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._storage = storage
         self._queue = queue
         self._handlers = handlers
         self._max_jobs = max_jobs
+        self._own_places = own_places or {}
         self._pause_seconds = queue.lease_seconds / RENEWALS_PER_LEASE
+        self._poll_seconds = min(poll_seconds, self._pause_seconds)
         self._woken = asyncio.Event()
+        self._stopped = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._doing: dict[asyncio.Task[None], Work] = {}
 
     def start(self) -> None:
         """Begin to look for jobs. Starting twice is harmless."""
+        self._stopped.clear()
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
 
     async def stop(self) -> None:
         """Do nothing further and hand back what was begun. Stopping twice is harmless."""
+        self._stopped.set()
         looking, self._looking = self._looking, None
         if looking is not None:
             await _ended(looking)
@@ -79,8 +90,28 @@ class Executor:
         for work in begun.values():
             await self._put_off(work.claim)
 
-    def wake(self) -> None:
+    def submitted(self, job_id: str) -> None:
         """Look for jobs now: one was just submitted."""
+        self._wake()
+
+    async def do(self, job_id: str) -> None:
+        """Do this job until it ends or must be given up; nothing if it is not to be had."""
+        if self._stopped.is_set():
+            return
+        claim = await self._queue.claim(self.name, self._kinds_in_free_places(), job_id)
+        if claim is None:
+            return
+        if self._stopped.is_set() or claim.job.kind not in self._kinds_in_free_places():
+            await self._put_off(claim)
+            return
+        await asyncio.wait([self._begin(claim)])
+
+    @property
+    def kinds(self) -> Collection[str]:
+        """The kinds of jobs that it knows how to do."""
+        return self._handlers.keys()
+
+    def _wake(self) -> None:
         self._woken.set()
 
     def cancel(self, job_id: str) -> None:
@@ -88,34 +119,53 @@ class Executor:
         for work in self._doing.values():
             if work.claim.job.id == job_id:
                 work.cancelled.set()
-        self.wake()
+        self._wake()
 
     async def _look(self) -> None:
         while True:
             self._woken.clear()
             try:
-                await self._begin_all()
+                await self.take_waiting()
             except StorageUnavailable as error:
                 logger.warning("No job can be claimed. %s", error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause_seconds):
+                async with asyncio.timeout(self._poll_seconds):
                     await self._woken.wait()
 
-    async def _begin_all(self) -> None:
-        while len(self._doing) < self._max_jobs:
-            claim = await self._queue.claim(self.name, self._handlers.keys())
+    async def take_waiting(self) -> None:
+        """Begin jobs that wait, as many as there are places for."""
+        while kinds := self._kinds_with_room():
+            claim = await self._queue.claim(self.name, kinds)
             if claim is None:
                 return
-            work = Work(claim)
-            if claim.job.cancel_requested:
-                work.cancelled.set()
-            task = asyncio.create_task(self._do(work))
-            self._doing[task] = work
-            task.add_done_callback(self._forget)
+            self._begin(claim)
+
+    def _kinds_with_room(self) -> list[str]:
+        """The kinds of which another job may be begun."""
+        shared = [k for k in self._doing_kinds() if k not in self._own_places]
+        is_full = len(shared) >= self._max_jobs
+        return [k for k in self._kinds_in_free_places() if k in self._own_places or not is_full]
+
+    def _kinds_in_free_places(self) -> list[str]:
+        """As `_kinds_with_room` where others count the jobs that have no place of their own."""
+        taken = {self._own_places.get(kind) for kind in self._doing_kinds()} - {None}
+        return [kind for kind in self._handlers if self._own_places.get(kind) not in taken]
+
+    def _doing_kinds(self) -> list[str]:
+        return [work.claim.job.kind for work in self._doing.values()]
+
+    def _begin(self, claim: Claim) -> asyncio.Task[None]:
+        work = Work(claim)
+        if claim.job.cancel_requested:
+            work.cancelled.set()
+        task = asyncio.create_task(self._do(work))
+        self._doing[task] = work
+        task.add_done_callback(self._forget)
+        return task
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         del self._doing[task]
-        self.wake()
+        self._wake()
 
     async def _do(self, work: Work) -> None:
         """Run the job as long as the claim holds."""

@@ -39,8 +39,27 @@ class Job:
     lease_until: float | None
     not_before: float
     cancel_requested: bool
+    num_events: int
     created_at: float
     finished_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """Something that happened to a job."""
+
+    number: int  # from 1
+    event: str  # the state it came into, or "cancelling"
+    details: JSON
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Where to tell of a job's end, and what to sign that with."""
+
+    url: str
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,14 @@
 // x @ weight.T for one panel of output columns. Every sum runs over k in ascending order, whatever the rows.
 #pragma once
-#include "isa.h"
-#include "thread_pool.h"
-#include "vector_math.h"
+#include <cstring>
+
+#include "panel.h"
 
 namespace PENSTOCK_ISA {
 
 using penstock::kDepthBlock;
-using penstock::kGroupDepth;
-using penstock::kPanelVectors;
-using penstock::LinearCall;
 
-constexpr int kColumns = kPanelVectors * kLanes;
-constexpr int64_t kWidenFromRows = 64;  // fewer rows widen bf16 and int8 weights each time they meet them
+constexpr int64_t kWidenFromRows = 64;  // fewer rows widen bf16 weights each time they meet them
 
 // The weights of the next depth block, to be asked of memory while this one is multiplied: nobody has
 // read them yet, and the processor's own prefetching stops at each page.
@@ -95,33 +91,6 @@ void multiply(const uint16_t* weights, const float* x, int64_t depth, float* sum
     s.save(sums);
 }
 
-// The same with int8 codes. In memory each group of them follows its columns' scales; see `pack_int8_panel`.
-constexpr int kGroupBytes = (2 + kGroupDepth) * kColumns;
-
-template <int ROWS>
-void multiply(const int8_t* groups, const float* x, int64_t depth, float* sums, Ahead ahead) {
-    Sums<ROWS> s(sums);
-    for (int64_t g = 0; g < depth; g += kGroupDepth, groups += kGroupBytes) {
-        const auto* from = (const uint16_t*)groups;
-        const vec scales[kPanelVectors] = {load(from), load(from + kLanes), load(from + 2 * kLanes)};
-        const int8_t* codes = groups + 2 * kColumns;
-        const auto step = [&](int64_t k) {
-            const int8_t* c = codes + k * kColumns;
-            const vec row[kPanelVectors] = {mul(load(c), scales[0]), mul(load(c + kLanes), scales[1]),
-                                            mul(load(c + 2 * kLanes), scales[2])};
-            s.add_products(row, x + g + k);
-        };
-        const int64_t left = depth - g < kGroupDepth ? depth - g : int64_t(kGroupDepth);
-        int64_t k = 0;
-        for (; k + 8 <= left; k += 8) {
-            ahead.fetch();
-            for (int i = 0; i < 8; ++i) step(k + i);
-        }
-        for (; k < left; ++k) step(k);
-    }
-    s.save(sums);
-}
-
 template <class Element>
 void multiply_rows(int rows, const Element* weights, const float* x, int64_t depth, float* sums, Ahead ahead) {
     switch (rows) {
@@ -163,17 +132,6 @@ inline void widen_weights(const uint16_t* weights, int64_t depth, float* to) {
         }
 }
 
-// Make fp32 of `depth` steps of int8 weights, each as `multiply` has it.
-inline void widen_weights(const int8_t* groups, int64_t depth, float* to) {
-    for (int64_t g = 0; g < depth; g += kGroupDepth, groups += kGroupBytes)
-        for (int64_t k = 0; k < kGroupDepth && g + k < depth; ++k)
-            for (int j = 0; j < kColumns; j += kLanes) {
-                const vec scale = load((const uint16_t*)groups + j);
-                const int8_t* codes = groups + 2 * kColumns + k * kColumns + j;
-                store(to + (g + k) * kColumns + j, mul(load(codes), scale));
-            }
-}
-
 // One depth block for all rows of the item, widened first where enough rows share the work of it.
 template <class Element>
 void multiply_narrow(int64_t rows, const Element* weights, const float* x, int64_t depth, float* sums,
@@ -183,53 +141,44 @@ void multiply_narrow(int64_t rows, const Element* weights, const float* x, int64
     multiply_blocks(rows, (const float*)widened, x, depth, sums, next, next_bytes);
 }
 
-inline int64_t bytes_of_block(int32_t element) {
-    if (element == PENSTOCK_INT8) return kDepthBlock / kGroupDepth * kGroupBytes;
-    return kDepthBlock * kColumns * (element == PENSTOCK_BF16 ? 2 : 4);
-}
-
-inline void finish_row(const LinearCall& call, int64_t row, int64_t column, const float* sums) {
-    const PenstockLinear& linear = *call.linear;
-    for (int j = 0; j < kColumns; j += kLanes) {
-        const int64_t left = linear.out_features - column - j;
-        if (left <= 0) return;
-        const int count = left < kLanes ? int(left) : kLanes;
-        vec y = load(sums + j);
-        if (linear.bias != nullptr) y = add(y, load(linear.bias + column + j));
-        y = activate(y, call.activation);
-        if (call.residual != nullptr)
-            y = add(y, load_first(call.residual + row * call.residual_stride + column + j, count));
-        store_first(call.out + row * linear.out_features + column + j, y, count);
-    }
-}
-
-inline void linear_item(void* context, int64_t item) {
+template <class Element>
+void widening_item(void* context, int64_t item) {
     const LinearCall& call = *(const LinearCall*)context;
-    const PenstockLinear& linear = *call.linear;
-    const int64_t panel = item / call.num_groups;
-    const int64_t first_row = item % call.num_groups * call.group_rows;
-    const int64_t rows = call.rows - first_row < call.group_rows ? call.rows - first_row : call.group_rows;
-    const int64_t block_bytes = bytes_of_block(linear.element);
+    const PanelRows range = find_rows(call, item);
+    const int64_t block_bytes = kDepthBlock * kColumns * int64_t(sizeof(Element));
 
-    auto* widened = (float*)penstock::thread_scratch((kDepthBlock + rows) * kColumns * sizeof(float));
+    auto* widened = (float*)penstock::thread_scratch((kDepthBlock + range.rows) * kColumns * sizeof(float));
     float* sums = widened + kDepthBlock * kColumns;
-    for (int64_t i = 0; i < rows * kColumns; i += kLanes) store(sums + i, zero());
-
-    const char* weights = (const char*)linear.panels + panel * linear.panel_bytes;
-    for (int64_t k = 0; k < linear.in_features; k += kDepthBlock, weights += block_bytes) {
-        const int64_t left = linear.in_features - k;
+    clear(sums, range.rows);
+    const char* weights = panel_data(call, range.panel);
+    for (int64_t k = 0; k < call.linear->in_features; k += kDepthBlock, weights += block_bytes) {
+        const int64_t left = call.linear->in_features - k;
         const int64_t depth = left < kDepthBlock ? left : int64_t(kDepthBlock);
-        const float* x = call.x + k * call.rows + first_row * kDepthBlock;
+        const float* x = (const float*)call.x + k * call.pitch + range.first * kDepthBlock;
         const char* next = weights + block_bytes;
-        if (linear.element == PENSTOCK_FP32)
-            multiply_blocks(rows, (const float*)weights, x, depth, sums, next, block_bytes);
-        else if (linear.element == PENSTOCK_BF16)
-            multiply_narrow(rows, (const uint16_t*)weights, x, depth, sums, widened, next, block_bytes);
+        if constexpr (sizeof(Element) == sizeof(float))
+            multiply_blocks(range.rows, (const float*)weights, x, depth, sums, next, block_bytes);
         else
-            multiply_narrow(rows, (const int8_t*)weights, x, depth, sums, widened, next, block_bytes);
+            multiply_narrow(range.rows, (const Element*)weights, x, depth, sums, widened, next, block_bytes);
     }
-    for (int64_t r = 0; r < rows; ++r)
-        finish_row(call, first_row + r, panel * kColumns, sums + r * kColumns);
+    finish_rows(call, range, sums);
 }
+
+inline void gather_item(void* context, int64_t item) {
+    const auto& call = *(const GatherCall*)context;
+    for_gathered_rows(call, item, [&](int64_t row, const float* x) {
+        float* to = (float*)call.to + row * kDepthBlock;
+        for (int64_t k = 0; k < call.in_features; k += kDepthBlock, to += call.pitch * kDepthBlock) {
+            const int64_t left = call.in_features - k;
+            std::memcpy(to, x + k, size_t(left < kDepthBlock ? left : int64_t(kDepthBlock)) * sizeof(float));
+        }
+    });
+}
+
+constexpr penstock::Product kFp32Product = {gather_item, widening_item<float>, kDepthBlock,
+                                            kDepthBlock * int(sizeof(float)), 1, 1};
+// Widens in registers; rows stay fp32.
+constexpr penstock::Product kBf16Product = {gather_item, widening_item<uint16_t>, kDepthBlock,
+                                            kDepthBlock * int(sizeof(float)), 1, 2};
 
 }  // namespace PENSTOCK_ISA

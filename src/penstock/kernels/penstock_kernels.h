@@ -11,9 +11,10 @@ enum PenstockStatus : int32_t {
     PENSTOCK_OK = 0,
     PENSTOCK_BAD_BATCH = 1,  // a slot, block or length lies outside the cache or the batch
     PENSTOCK_OUT_OF_MEMORY = 2,
+    PENSTOCK_NO_SCORES = 3,  // a row's greatest score is infinite or no number
 };
 
-enum PenstockElement : int32_t { PENSTOCK_FP32 = 0, PENSTOCK_BF16 = 1, PENSTOCK_INT8 = 2 };
+enum PenstockElement : int32_t { PENSTOCK_FP32 = 0, PENSTOCK_BF16 = 1, PENSTOCK_INT8 = 2, PENSTOCK_INT4 = 3 };
 
 enum PenstockActivation : int32_t {
     PENSTOCK_IDENTITY = 0,
@@ -51,10 +52,32 @@ struct PenstockCache {
     int64_t slot_stride;
 };
 
+// What is wanted of a row of logits; see decoding/strategies/interface.py.
+enum PenstockChoiceKind : int32_t {
+    PENSTOCK_ARGMAX = 0,
+    PENSTOCK_DRAW = 1,
+    PENSTOCK_TOP = 2,    // of log-probabilities, which are then edited
+    PENSTOCK_PROBE = 3,  // of log-probabilities of edited logits
+};
+
+// One choice: what changes its row's scores, in this order, then the filters of a draw. Numbers at which a
+// step changes nothing are 0, or 1 for penalties that are factors, temperature, top_p and typical_p.
+struct PenstockChoice {
+    int64_t row;
+    int64_t first_token, num_tokens, num_generated;     // what the row continues; the last were generated
+    int64_t first_edit, num_biases, num_forbidden;      // amounts that are added, then tokens that are forbidden
+    int64_t first_uniform, first_answer, num_answers;   // one number in [0, 1) for each answer of a draw
+    double frequency_penalty, presence_penalty;
+    float prompt_penalty, repetition_penalty;
+    float temperature, top_p, min_p, typical_p;
+    int32_t ngram_size, prompt_ngram_size, top_k, kind;
+};
+
 // The interface's version, so that a library from another build is refused rather than called.
 PENSTOCK_API int32_t penstock_version();
 
-// The kernels for "avx512", "avx2" or "generic"; for "best" the fastest this CPU has. Null if it has not.
+// The kernels for "amx", "avx512_bf16", "avx512_vnni", "avx512" or "avx2", for "neon_dotprod" or "neon", or for
+// "generic"; for "best" the first of these that this CPU has. Null if it has not.
 PENSTOCK_API const PenstockIsa* penstock_find_isa(const char* name);
 PENSTOCK_API const char* penstock_isa_name(const PenstockIsa* isa);
 
@@ -65,11 +88,25 @@ PENSTOCK_API void penstock_set_num_threads(int32_t num_threads);
 PENSTOCK_API PenstockLinear* penstock_linear_create(const PenstockIsa* isa, const void* weight,
                                                     int32_t element, int64_t out_features,
                                                     int64_t in_features, const float* bias);
-// The same of contiguous codes (out_features, in_features) that groups of 32 inputs share a scale of, in
-// bf16 (out_features, number of groups): a weight is its code times its group's scale.
+// The same of int8 codes (out_features, in_features), contiguous: a weight is its code times its group's
+// scale. Groups are of 64 inputs; their scales are bf16 (out_features, number of groups). The product rounds
+// each row of x in the same groups to codes and a scale of its own.
 PENSTOCK_API PenstockLinear* penstock_linear_create_int8(const PenstockIsa* isa, const int8_t* codes,
                                                          const uint16_t* scales, int64_t out_features,
                                                          int64_t in_features, const float* bias);
+// The same of 4-bit codes: the int8 code is low + step * code, with a step (1 to 16) and a low for each 16
+// inputs. Inputs are padded to whole groups of 64: codes (out_features, padded / 2), the first in the low
+// bits; steps and lows (out_features, padded / 16).
+PENSTOCK_API PenstockLinear* penstock_linear_create_int4(const PenstockIsa* isa, const uint8_t* codes,
+                                                         const uint8_t* steps, const int8_t* lows,
+                                                         const uint16_t* scales, int64_t out_features,
+                                                         int64_t in_features, const float* bias);
+// Round a contiguous weight (out_features, in_features) to what the two functions above lay out.
+PENSTOCK_API void penstock_quantise_int8(const PenstockIsa* isa, const float* weight, int64_t out_features,
+                                         int64_t in_features, int8_t* codes, uint16_t* scales);
+PENSTOCK_API void penstock_quantise_int4(const PenstockIsa* isa, const float* weight, int64_t out_features,
+                                         int64_t in_features, uint8_t* codes, uint8_t* steps, int8_t* lows,
+                                         uint16_t* scales);
 PENSTOCK_API void penstock_linear_destroy(PenstockLinear* linear);
 PENSTOCK_API int64_t penstock_linear_num_bytes(const PenstockLinear* linear);
 
@@ -97,3 +134,11 @@ PENSTOCK_API int32_t penstock_paged_attention(
 // The first index of each row's greatest value; NaN counts as greatest.
 PENSTOCK_API void penstock_argmax(const PenstockIsa* isa, const float* x, int64_t x_stride, int64_t rows,
                                   int64_t width, int64_t* out);
+
+// Answer each choice from logits (rows, width): token ids and, but for argmax and draws, their values, best
+// first; `wholes` takes the logarithm of the sum of the exponentials. A choice whose status is not PENSTOCK_OK
+// has no answer. A draw inverts the cumulative distribution in the vocabulary's order.
+PENSTOCK_API void penstock_choose(const PenstockIsa* isa, const float* logits, int64_t logits_stride, int64_t width,
+                                  const PenstockChoice* choices, int64_t num_choices, const int32_t* tokens,
+                                  const int32_t* edited, const float* amounts, const double* uniforms,
+                                  int64_t* token_ids, float* values, float* wholes, int32_t* statuses);

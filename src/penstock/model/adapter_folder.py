@@ -19,6 +19,7 @@ from penstock.text.json_object import read_json_object
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 FOLDER = "adapters"  # in the data directory
+BUILTIN = Path(__file__).parent / "builtin_adapters"
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "use_dora": (None, False),
     "use_qalora": (None, False),
@@ -69,24 +70,27 @@ class AdapterCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterFolders:
-    """Where adapters lie: one folder each in the data directory, and those an operator named."""
+    """Where adapters lie: those of the package, one folder each in the data directory, and others.
+
+    The others are what an operator named.
+    """
 
     data_dir: Path | None = None
     named: tuple[Path, ...] = ()
 
     def by_name(self) -> dict[str, Path]:
-        """All of them as they are now. An operator's own word wins."""
+        """All of them as they are now. An operator's own word wins, and the package's is last."""
         placed = [] if self.data_dir is None else _folders_in(self.data_dir / FOLDER)
-        return {folder.name: folder for folder in (*placed, *self.named)}
+        return {folder.name: folder for folder in (*_folders_in(BUILTIN), *placed, *self.named)}
 
     def find(self, name: str) -> Path:
         """The folder of the adapter with this name."""
         folders = self.by_name()
         if name not in folders:
-            there_are = f"There are {', '.join(sorted(folders))}." if folders else "There is none."
             raise AdapterNotFound(
                 f"There is no adapter {name[:100]!r}.",
-                f"{there_are} Adapters lie in the folder {FOLDER!r} of the data directory.",
+                f"There are {', '.join(sorted(folders))}. "
+                f"Adapters lie in the folder {FOLDER!r} of the data directory.",
                 param="adapter",
             )
         return folders[name]

@@ -5,8 +5,10 @@ A name in a request only ever looks an entry up: it is never made part of a path
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from penstock.errors import ModelNotFound
 from penstock.model.dtypes import Dtype, packed_bytes
@@ -15,6 +17,8 @@ from penstock.model.folder import CONFIG_FILE, read_config
 DEFAULT_REVISION = "main"
 # The keys of `families.FAMILIES`, told without torch; a test compares them.
 NATIVE_FAMILIES = frozenset({"gpt2", "gpt_neo", "llama", "mistral", "mt5", "qwen2", "t5"})
+EMBEDDING_FAMILIES = NATIVE_FAMILIES - {"mt5", "t5"}  # those that tell their hidden states
+UNKNOWN_FAMILY = "unknown"
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _NAME = re.compile(rf"(?P<name>{_PART}(?:/{_PART})?)(?:@(?P<revision>[0-9A-Za-z._-]{{1,64}}))?")
 
@@ -39,6 +43,7 @@ class CatalogEntry:
     aliases: tuple[str, ...] = ()
     builtin: bool = False
     folder: Path | None = None  # where an operator says it is
+    lineage: Mapping[str, Any] | None = None  # of a tuned model: what it came from
 
     @property
     def disk_bytes(self) -> int | None:
@@ -275,7 +280,7 @@ def _entry_for_hub_id(name: str) -> CatalogEntry:
     return CatalogEntry(
         id=name,
         label=name,
-        family="unknown",
+        family=UNKNOWN_FAMILY,
         description="A model of the Hugging Face hub.",
         hub_id=name,
     )

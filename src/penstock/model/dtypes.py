@@ -7,7 +7,7 @@ Dtype = Literal["float32", "bfloat16", "int8", "int4"]
 
 QUANTISED: frozenset[Dtype] = frozenset({"int8", "int4"})
 # Of an element of a matrix; for the quantised with its share of what tells its group's values.
-BITS: Mapping[Dtype, float] = {"float32": 32, "bfloat16": 16, "int8": 8.5, "int4": 5.125}
+BITS: Mapping[Dtype, float] = {"float32": 32, "bfloat16": 16, "int8": 8.25, "int4": 5.25}
 
 HEAD_DTYPES: Mapping[Dtype, Dtype] = {"int4": "int8"}  # of the output projection, where it differs
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from penstock.errors import UnsupportedModel
 from penstock.model.adapter_folder import AdapterFolders
 from penstock.model.adapters import MAX_ADAPTER_BYTES, AdapterShelf
+from penstock.model.attributes import AttributeFolder
 from penstock.model.bridged_types import refuse_unknown
 from penstock.model.checkpoint import read_weights
 from penstock.model.dtypes import QUANTISED, Dtype
@@ -20,6 +21,7 @@ from penstock.model.families import FAMILIES
 from penstock.model.families.interface import EncoderDecoder, Family, TellsHidden
 from penstock.model.folder import read_config
 from penstock.ops.adapted_ops import AdaptedOps
+from penstock.ops.choices import Chooser
 from penstock.ops.interface import INT4, Ops
 from penstock.text.chat_templates import FALLBACK_TEMPLATE, ChatTemplate
 from penstock.text.tokenizer import Tokenizer
@@ -62,6 +64,9 @@ class LoadedModel:
     load_seconds: float
     chat_template: ChatTemplate = FALLBACK_TEMPLATE
     adapters: AdapterShelf = field(default_factory=lambda: AdapterShelf(None, AdapterFolders()))
+    attributes: AttributeFolder = field(default_factory=AttributeFolder)
+    chooser: Chooser | None = None  # chooses tokens natively; else the reference does
+    draft: "LoadedModel | None" = None  # a smaller model that guesses what this one will write
 
     @property
     def hidden_size(self) -> int | None:
@@ -113,6 +118,8 @@ def load_model(  # noqa: PLR0913  # how it is loaded, each with a default
         load_seconds=time.perf_counter() - started,
         chat_template=ChatTemplate.from_folder(folder),
         adapters=AdapterShelf(adapted, adapters.folders, max_bytes=adapters.max_bytes),
+        attributes=AttributeFolder(adapters.folders.data_dir),
+        chooser=ops.chooser,
     )
     logger.info(
         "Loaded %s: %d parameters as %s, %d bytes, in %.2f s.",

@@ -56,6 +56,7 @@ class AdaptedOps:
 
     def __init__(self, base: Ops) -> None:
         self.name = base.name
+        self.chooser = base.chooser
         self.base = base
         self.modules: dict[str, ModulePlace] = {}
         self._shares: Sequence[_Share] = ()

@@ -6,11 +6,23 @@ from typing import Literal
 import torch
 
 from penstock.ops.interface import Ops
-from penstock.ops.kernel_library import KernelsUnavailable, load_kernels
+from penstock.ops.kernel_library import ARM, ISAS, X86, KernelsUnavailable, load_kernels
 from penstock.ops.kernel_ops import KernelOps
 from penstock.ops.torch_ops import TorchOps
 
 Preference = Literal["auto", "kernel", "torch"]
+
+# How each instruction set multiplies; float32 always in vectors.
+PRODUCTS = {
+    "amx": "bfloat16, int8 and int4 in AMX tiles",
+    "avx512_bf16": "bfloat16 in pairs, int8 and int4 with VNNI",
+    "avx512_vnni": "bfloat16 widened to float32, int8 and int4 with VNNI",
+    "avx512": "bfloat16 widened to float32, int8 and int4 by way of 16 bits",
+    "avx2": "bfloat16 widened to float32, int8 and int4 by way of 16 bits",
+    "neon_dotprod": "bfloat16 widened to float32, int8 and int4 in dot products",
+    "neon": "bfloat16 widened to float32, int8 and int4 by way of 16 bits",
+    "generic": "in what the compiler makes of plain C++",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +58,13 @@ def _choose_kernels(device: str, num_threads: int) -> ChosenOps:
     kernels = load_kernels()
     kernels.library.penstock_set_num_threads(num_threads)
     torch.set_num_threads(1)  # what is left to torch is small, and its threads wait by spinning
-    reason = f"Native kernels, {kernels.isa_name}, {num_threads} threads."
+    reason = reason_for(kernels.isa_name, num_threads=num_threads)
     return ChosenOps(KernelOps(kernels), reason, f"kernels-{kernels.isa_name}")
+
+
+def reason_for(isa: str, *, num_threads: int) -> str:
+    """What runs, how it multiplies each number format, and what this machine lacks for more."""
+    isas = next(each for each in (ISAS, X86, ARM) if isa in each)  # this machine's first
+    better = isas[: isas.index(isa)]
+    lacks = f" This machine has no {better[-1]}." if better else ""
+    return f"Native kernels, {isa}, {num_threads} threads: {PRODUCTS[isa]}.{lacks}"

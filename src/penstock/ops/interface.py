@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, dtype
 
+from penstock.ops.choices import Chooser
+
 INT4: dtype = torch.int4  # type: ignore[attr-defined]  # torch has it, its stubs do not
 Activation = Literal["gelu_new", "gelu", "relu", "silu"]
 
@@ -63,6 +65,8 @@ class Ops(Protocol):
     """One implementation. Activations are fp32; a row's result must not depend on other rows."""
 
     name: str
+    chooser: Chooser | None
+    """Chooses tokens from logits natively; `None` where only the reference does."""
 
     def pack_linear(self, weight: Tensor, bias: Tensor | None, store: dtype) -> LinearWeight:
         """Lay out a weight (out_features, in_features) once at load.

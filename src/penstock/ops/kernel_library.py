@@ -1,12 +1,17 @@
 """Finds the compiled kernels and declares their C interface. Knows nothing of tensors."""
 
+import platform
 from ctypes import CDLL, Structure, c_char_p, c_float, c_int32, c_int64, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.errors import ConfigError
 
-VERSION = 4  # penstock_version() of the library this file was written for
+VERSION = 6  # penstock_version() of the library this file was written for
+# Instruction sets of one kind of processor, best first.
+X86 = ("amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2", "generic")
+ARM = ("neon_dotprod", "neon", "generic")
+ISAS = ARM if platform.machine().lower() in {"aarch64", "arm64"} else X86
 LIBRARY_PATH = Path(__file__).parents[1] / "kernels" / "libpenstock_kernels.so"
 
 
@@ -58,6 +63,12 @@ SIGNATURES = {
         c_void_p,
         (c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p),
     ),
+    "penstock_linear_create_int4": (
+        c_void_p,
+        (*(c_void_p,) * 5, c_int64, c_int64, c_void_p),
+    ),
+    "penstock_quantise_int8": (None, (c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p)),
+    "penstock_quantise_int4": (None, (c_void_p, c_void_p, c_int64, c_int64, *(c_void_p,) * 4)),
     "penstock_linear_destroy": (None, (c_void_p,)),
     "penstock_linear_num_bytes": (c_int64, (c_void_p,)),
     "penstock_linear": (
@@ -80,6 +91,10 @@ SIGNATURES = {
             *(c_int32, c_void_p, c_void_p, c_int64, c_void_p),
         ),
     ),
+    "penstock_choose": (
+        None,
+        (c_void_p, c_void_p, c_int64, c_int64, c_char_p, c_int64, *(c_void_p,) * 8),
+    ),
     "penstock_argmax": (None, (c_void_p, c_void_p, c_int64, c_int64, c_int64, c_void_p)),
 }
 
@@ -94,7 +109,7 @@ class Kernels:
 
 
 def load_kernels(isa: str = "best", path: Path = LIBRARY_PATH) -> Kernels:
-    """The kernels for "avx512", "avx2", "generic" or the best this CPU has."""
+    """The kernels for one of `ISAS`, or the best this CPU has."""
     library = _open(path)
     found = library.penstock_find_isa(isa.encode())
     if found is None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from penstock.errors import EngineFailed
 from penstock.ops.interface import Activation, ForwardBatch, LinearWeight
+from penstock.ops.kernel_chooser import KernelChooser
 from penstock.ops.kernel_library import Batch, Cache, Kernels
 from penstock.ops.kernel_tensors import (
     ELEMENTS,
@@ -19,7 +20,13 @@ from penstock.ops.kernel_tensors import (
     describe_rows,
     refused,
 )
-from penstock.ops.quantised import Int8LinearWeight, quantised
+from penstock.ops.quantised import (
+    GROUP_SIZE,
+    STEP_SIZE,
+    Int4LinearWeight,
+    Int8LinearWeight,
+    QuantisedLinearWeight,
+)
 from penstock.ops.torch_ops import TorchOps
 
 ACTIVATIONS: dict[Activation | None, int] = {
@@ -41,27 +48,38 @@ class KernelLinearWeight:
     __slots__ = ("__weakref__", "handle", "in_features", "num_bytes", "out_features")
 
     def __init__(
-        self, kernels: Kernels, weight: Tensor | Int8LinearWeight, bias: Tensor | None
+        self, kernels: Kernels, weight: Tensor | QuantisedLinearWeight, bias: Tensor | None
     ) -> None:
         library = kernels.library
-        codes = weight if isinstance(weight, Tensor) else weight.codes
-        self.out_features, self.in_features = codes.shape
-        sizes = (*codes.shape, None if bias is None else bias.data_ptr())
-        self.handle: int | None
-        if isinstance(weight, Tensor):
-            element = ELEMENTS[weight.dtype]
-            self.handle = library.penstock_linear_create(
-                kernels.isa, codes.data_ptr(), element, *sizes
-            )
-        else:
-            self.handle = library.penstock_linear_create_int8(
-                kernels.isa, codes.data_ptr(), weight.scales.data_ptr(), *sizes
-            )
-        if self.handle is None:
-            raise MemoryError(f"No memory for a weight of {codes.nbytes} bytes.")
+        self.handle, self.out_features, self.in_features = _lay_out(kernels, weight, bias)
         self.num_bytes: int = library.penstock_linear_num_bytes(self.handle)
         # Not at exit: another thread may still be in a call, and the process ends anyway.
         weakref.finalize(self, library.penstock_linear_destroy, self.handle).atexit = False
+
+
+def _lay_out(
+    kernels: Kernels, weight: Tensor | QuantisedLinearWeight, bias: Tensor | None
+) -> tuple[int, int, int]:
+    """Native memory with a weight in it, its number of outputs and of inputs."""
+    library, isa = kernels.library, kernels.isa
+    bias_data = None if bias is None else bias.data_ptr()
+    if isinstance(weight, Int4LinearWeight):
+        num_outputs, num_inputs = weight.out_features, weight.in_features
+        parts = (weight.codes, weight.steps, weight.lows, weight.scales)
+        data = (part.data_ptr() for part in parts)
+        handle = library.penstock_linear_create_int4(isa, *data, num_outputs, num_inputs, bias_data)
+    elif isinstance(weight, Int8LinearWeight):
+        num_outputs, num_inputs = weight.codes.shape
+        data = (part.data_ptr() for part in (weight.codes, weight.scales))
+        handle = library.penstock_linear_create_int8(isa, *data, num_outputs, num_inputs, bias_data)
+    else:
+        num_outputs, num_inputs = weight.shape
+        handle = library.penstock_linear_create(
+            isa, weight.data_ptr(), ELEMENTS[weight.dtype], num_outputs, num_inputs, bias_data
+        )
+    if handle is None:
+        raise MemoryError(f"No memory for a weight of {num_outputs} by {num_inputs}.")
+    return handle, num_outputs, num_inputs
 
 
 class KernelOps(TorchOps):
@@ -73,6 +91,7 @@ class KernelOps(TorchOps):
     name = "kernel"
 
     def __init__(self, kernels: Kernels) -> None:
+        self.isa_name = kernels.isa_name
         self._kernels = kernels
         self._isa = kernels.isa
         self._linear = kernels.library.penstock_linear
@@ -80,6 +99,7 @@ class KernelOps(TorchOps):
         self._rms_norm = kernels.library.penstock_rms_norm
         self._paged_attention = kernels.library.penstock_paged_attention
         self._argmax = kernels.library.penstock_argmax
+        self.chooser = KernelChooser(kernels)
         self._batch: tuple[ForwardBatch, Batch] | None = None  # the last: a step has many calls
         self._caches: dict[int, KnownCache] = {}  # by the id of the keys
 
@@ -89,10 +109,29 @@ class KernelOps(TorchOps):
         if store in ELEMENTS:
             stored = weight.detach().to("cpu", store).contiguous()
             return KernelLinearWeight(self._kernels, stored, bias)
-        rounded = quantised(weight.detach().cpu(), bias, store)
-        if isinstance(rounded, Int8LinearWeight):
-            return KernelLinearWeight(self._kernels, rounded, bias)
-        return rounded
+        rounded = self.quantised(weight.detach().to("cpu", torch.float32).contiguous(), store)
+        return KernelLinearWeight(self._kernels, rounded, bias)
+
+    def quantised(self, weight: Tensor, store: torch.dtype) -> QuantisedLinearWeight:
+        """Round a contiguous fp32 weight (out_features, in_features) as the reference does."""
+        num_outputs, num_inputs = weight.shape
+        num_groups = -(-num_inputs // GROUP_SIZE)
+        scales = torch.empty(num_outputs, num_groups, dtype=torch.bfloat16)
+        given = (self._isa, weight.data_ptr(), num_outputs, num_inputs)
+        if store is torch.int8:
+            codes = torch.empty(num_outputs, num_inputs, dtype=torch.int8)
+            self._kernels.library.penstock_quantise_int8(
+                *given, codes.data_ptr(), scales.data_ptr()
+            )
+            return Int8LinearWeight(codes=codes, scales=scales, bias=None)
+        packed = torch.empty(num_outputs, num_groups * GROUP_SIZE // 2, dtype=torch.uint8)
+        steps = torch.empty(num_outputs, num_groups * GROUP_SIZE // STEP_SIZE, dtype=torch.uint8)
+        lows = torch.empty_like(steps, dtype=torch.int8)
+        parts = (packed, steps, lows, scales)
+        self._kernels.library.penstock_quantise_int4(*given, *(part.data_ptr() for part in parts))
+        return Int4LinearWeight(
+            in_features=num_inputs, codes=packed, steps=steps, lows=lows, scales=scales, bias=None
+        )
 
     def linear(
         self,

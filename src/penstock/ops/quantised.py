@@ -1,7 +1,8 @@
-"""Weights kept in 8 or 4 bits: how they are rounded, and their product with rows in fp32.
+"""Weights kept in 8 or 4 bits: how they are rounded, and their product with rows.
 
-The inputs of an output are taken in groups; what a group's codes stand for is told beside them.
-See decision 30 for the sizes of the groups and how they were chosen.
+An element is a code times a scale that a group of an output's inputs shares. The rows they are
+multiplied with are rounded in the same groups, each row by itself, so that codes are multiplied
+with codes. See decision 38 for the sizes of the groups and how they were chosen.
 """
 
 from collections.abc import Iterator
@@ -13,11 +14,15 @@ from torch import Tensor, nn
 from penstock.ops.interface import INT4
 from penstock.ops.row_blocks import matmul_in_row_blocks
 
-GROUP_SIZES = {torch.int8: 32, INT4: 16}
+STORES = (torch.int8, INT4)
+GROUP_SIZE = 64  # inputs that share a scale
+STEP_SIZE = 16  # inputs whose 4-bit codes share a step and a lowest value
+GREATEST = 127  # code of 8 bits
+GREATEST_IN_4_BITS = 15
+GREATEST_STEP = 16  # so that step * code fits in a byte
 CHUNK_ELEMENTS = 1 << 20  # of a weight that are made fp32 at a time
 TINY = 1e-30  # in place of 0 where it divides
-GREATEST_CODE = 15  # of 4 bits
-SHRINKS = (1.0, 0.9, 0.8)  # of a group's range: what lies outside is cut off
+SHRINKS = (1.0, 0.9, 0.8)  # of the range of inputs with one step: what lies outside is cut off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,22 +44,22 @@ class Int8LinearWeight:
     def restored(self, rows: slice = slice(None)) -> Tensor:
         """What the codes of some outputs stand for: (num_rows, in_features) fp32."""
         codes = self.codes[rows]
-        scales = self.scales[rows].float().repeat_interleave(GROUP_SIZES[torch.int8], dim=1)
+        scales = self.scales[rows].float().repeat_interleave(GROUP_SIZE, dim=1)
         return codes * scales[:, : codes.shape[1]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int4LinearWeight:
-    """An element is its code times its group's step, from its group's lowest value on.
+    """An element is `low + step * code` times its group's scale, all three whole numbers.
 
-    Steps and lowest values are whole multiples of what the output has for all its groups.
+    The three together are a code of 8 bits: from -127 to 127.
     """
 
     in_features: int
     codes: Tensor  # (out_features, padded in_features / 2) uint8, the first code in the low bits
-    steps: Tensor  # (out_features, num_groups) uint8
-    lows: Tensor  # (out_features, num_groups) int8
-    units: Tensor  # (out_features, 2) fp32: of the steps, and of the lowest values
+    steps: Tensor  # (out_features, num_steps) uint8: 1 to 16
+    lows: Tensor  # (out_features, num_steps) int8
+    scales: Tensor  # (out_features, num_groups) bf16
     bias: Tensor | None  # (out_features,) fp32
 
     @property
@@ -63,25 +68,33 @@ class Int4LinearWeight:
 
     @property
     def num_bytes(self) -> int:
-        return _num_bytes(self.codes, self.steps, self.lows, self.units, self.bias)
+        return _num_bytes(self.codes, self.steps, self.lows, self.scales, self.bias)
 
     def restored(self, rows: slice = slice(None)) -> Tensor:
         """What the codes of some outputs stand for: (num_rows, in_features) fp32."""
-        packed, units = self.codes[rows], self.units[rows]
-        codes = torch.stack((packed & 15, packed >> 4), dim=2)
-        codes = codes.view(len(packed), -1, GROUP_SIZES[INT4])
-        steps, lows = self.steps[rows] * units[:, :1], self.lows[rows] * units[:, 1:]
-        restored = codes * steps[:, :, None] + lows[:, :, None]
-        return restored.view(len(packed), -1)[:, : self.in_features]
+        packed = self.codes[rows]
+        codes = torch.stack((packed & 15, packed >> 4), dim=2).view(len(packed), -1, STEP_SIZE)
+        codes = codes * self.steps[rows, :, None].float() + self.lows[rows, :, None]
+        scales = self.scales[rows].float().repeat_interleave(GROUP_SIZE, dim=1)
+        return (codes.view(len(packed), -1) * scales)[:, : self.in_features]
 
 
 QuantisedLinearWeight = Int8LinearWeight | Int4LinearWeight
 
 
 def product(x: Tensor, weight: QuantisedLinearWeight) -> Tensor:
-    """`x @ weight.T` in fp32, some of the outputs at a time."""
+    """`x @ weight.T` of rows rounded to codes, some of the outputs at a time."""
+    x = rounded_rows(x)
     parts = _chunks(weight.out_features, x.shape[1])
     return torch.cat([matmul_in_row_blocks(x, weight.restored(part)) for part in parts], dim=1)
+
+
+def rounded_rows(x: Tensor) -> Tensor:
+    """What is left of rows (rows, in_features) when each group of each row becomes 8-bit codes."""
+    groups = _in_groups(x, GROUP_SIZE)
+    greatest = groups.abs().amax(dim=2, keepdim=True)
+    codes = (groups * (greatest.clamp_min(TINY).reciprocal() * GREATEST)).round()
+    return (codes * (greatest / GREATEST)).view(len(x), -1)[:, : x.shape[1]]
 
 
 def quantised(weight: Tensor, bias: Tensor | None, store: torch.dtype) -> QuantisedLinearWeight:
@@ -92,68 +105,75 @@ def quantised(weight: Tensor, bias: Tensor | None, store: torch.dtype) -> Quanti
     if store is torch.int8:
         codes, scales = map(torch.cat, zip(*map(_in_8_bits, chunks), strict=True))
         return Int8LinearWeight(codes=codes, scales=scales, bias=bias)
-    codes, steps, lows, units = map(torch.cat, zip(*map(_in_4_bits, chunks), strict=True))
+    codes, steps, lows, scales = map(torch.cat, zip(*map(_in_4_bits, chunks), strict=True))
     return Int4LinearWeight(
-        in_features=weight.shape[1], codes=codes, steps=steps, lows=lows, units=units, bias=bias
+        in_features=weight.shape[1], codes=codes, steps=steps, lows=lows, scales=scales, bias=bias
     )
 
 
 def _in_8_bits(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Codes and scales of some outputs. A group's greatest magnitude has the greatest code."""
-    groups = _in_groups(weight, GROUP_SIZES[torch.int8])
-    scales = (groups.abs().amax(dim=2, keepdim=True) / 127).bfloat16()
-    codes = (groups / scales.float().clamp_min(TINY)).round().clamp(-127, 127).to(torch.int8)
-    return codes.view(len(weight), -1)[:, : weight.shape[1]].contiguous(), scales[:, :, 0]
+    groups = _in_groups(weight, GROUP_SIZE)
+    scales = (groups.abs().amax(dim=2, keepdim=True) / GREATEST).bfloat16()
+    codes = (groups / scales.float().clamp_min(TINY)).round().clamp(-GREATEST, GREATEST)
+    codes = codes.to(torch.int8).view(len(weight), -1)[:, : weight.shape[1]].contiguous()
+    return codes, scales[:, :, 0]
 
 
 def _in_4_bits(weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Codes, steps, lowest values and their units of some outputs."""
-    groups = _in_groups(weight, GROUP_SIZES[INT4])
-    step, low = _best_fit(groups)
-    units = torch.cat((step.amax(dim=1) / 255, low.abs().amax(dim=1) / 127), dim=1)
-    steps = (step[:, :, 0] / units[:, :1].clamp_min(TINY)).round().clamp(1, 255)
-    lows = (low[:, :, 0] / units[:, 1:].clamp_min(TINY)).round()
-    step, low = (steps * units[:, :1])[:, :, None], (lows * units[:, 1:])[:, :, None]
-    codes = _codes(groups, step, low).to(torch.uint8).view(len(weight), -1, 2)
+    """Codes, steps, lowest values and scales of some outputs: of what is tried, what errs least."""
+    groups = _in_groups(weight, GROUP_SIZE)
+    scales = _scales_that_hold(groups)
+    parts = groups / scales.float().clamp_min(TINY)[:, :, None]
+    parts = parts.view(len(weight), -1, STEP_SIZE)
+    steps, lows = parts[:, :, :1], parts[:, :, :1]
+    least_error = torch.full_like(steps, torch.inf)
+    for step, low in _grids(*parts.aminmax(dim=2, keepdim=True)):
+        error = _sum_of_halves((_codes(parts, step, low) * step + low - parts).square())
+        is_better = error < least_error
+        steps, lows = torch.where(is_better, step, steps), torch.where(is_better, low, lows)
+        least_error = torch.where(is_better, error, least_error)
+    codes = _codes(parts, steps, lows).to(torch.uint8).view(len(weight), -1, 2)
     packed = codes[:, :, 0] | codes[:, :, 1] << 4
-    return packed, steps.to(torch.uint8), lows.to(torch.int8), units
+    return packed, steps[:, :, 0].to(torch.uint8), lows[:, :, 0].to(torch.int8), scales
 
 
-def _best_fit(groups: Tensor) -> tuple[Tensor, Tensor]:
-    """The step and lowest value (num_rows, num_groups, 1) with which each group errs least.
+def _scales_that_hold(groups: Tensor) -> Tensor:
+    """With which neither a step nor a code of a group is beyond the greatest: bf16."""
+    least, greatest = groups.view(*groups.shape[:2], -1, STEP_SIZE).aminmax(dim=3)
+    step = (greatest - least) / (GREATEST_IN_4_BITS * GREATEST_STEP)
+    needed = torch.maximum(step, torch.maximum(least.abs(), greatest.abs()) / GREATEST)
+    return needed.amax(dim=2).bfloat16()
 
-    For each of some ranges: what that range gives, and the line through the codes that result.
+
+def _grids(least: Tensor, greatest: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Steps and lowest values worth trying for values between these, both in whole codes.
+
+    For each range the nearest step around its middle, and a step that holds it so that 0 stays 0.
     """
-    least, greatest = groups.aminmax(dim=2, keepdim=True)
-    best_step, best_low, best_error = least, least, torch.full_like(least, torch.inf)
     for shrink in SHRINKS:
-        step = (greatest - least) * shrink / GREATEST_CODE
-        low = least + (greatest - least) * (1 - shrink) / 2
-        for fitted in ((step, low), _line(groups, _codes(groups, step, low))):
-            error = _error(groups, *fitted)
-            is_better = error < best_error
-            best_step = torch.where(is_better, fitted[0], best_step)
-            best_low = torch.where(is_better, fitted[1], best_low)
-            best_error = torch.where(is_better, error, best_error)
-    return best_step, best_low
+        step = (greatest - least) * (shrink / GREATEST_IN_4_BITS)
+        nearest = step.round().clamp(1, GREATEST_STEP)
+        middle = (least + greatest) / 2 - nearest * (GREATEST_IN_4_BITS / 2)
+        yield nearest, _within_codes(middle.round(), nearest)
+        holding = step.ceil().clamp(1, GREATEST_STEP)
+        yield holding, _within_codes((shrink * least / holding).round() * holding, holding)
 
 
-def _codes(groups: Tensor, step: Tensor, low: Tensor) -> Tensor:
-    return ((groups - low) / step.clamp_min(TINY)).round().clamp(0, GREATEST_CODE)
+def _within_codes(low: Tensor, step: Tensor) -> Tensor:
+    greatest = GREATEST - GREATEST_IN_4_BITS * step
+    return torch.minimum(low.clamp_min(-GREATEST), greatest)
 
 
-def _line(groups: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Step and lowest value of least squares, the codes given."""
-    mean_code, mean = codes.mean(dim=2, keepdim=True), groups.mean(dim=2, keepdim=True)
-    centred = codes - mean_code
-    spread = centred.square().sum(dim=2, keepdim=True).clamp_min(TINY)
-    step = (centred * (groups - mean)).sum(dim=2, keepdim=True) / spread
-    return step, mean - step * mean_code
+def _sum_of_halves(x: Tensor) -> Tensor:
+    """The sum over the last dimension in one order, the native kernels' too: (…, 16) to (…, 1)."""
+    while (half := x.shape[-1] // 2) > 0:
+        x = x[..., :half] + x[..., half:]
+    return x
 
 
-def _error(groups: Tensor, step: Tensor, low: Tensor) -> Tensor:
-    rounded = _codes(groups, step, low) * step + low
-    return (rounded - groups).square().sum(dim=2, keepdim=True)
+def _codes(parts: Tensor, step: Tensor, low: Tensor) -> Tensor:
+    return ((parts - low) / step).round().clamp(0, GREATEST_IN_4_BITS)
 
 
 def _in_groups(weight: Tensor, size: int) -> Tensor:

@@ -7,9 +7,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from penstock.ops.choices import Chooser
 from penstock.ops.interface import Activation, ForwardBatch, LinearWeight
 from penstock.ops.quantised import (
-    GROUP_SIZES,
+    STORES,
     Int4LinearWeight,
     Int8LinearWeight,
     product,
@@ -45,9 +46,10 @@ class TorchOps:
     """`Ops` in plain PyTorch, for any device."""
 
     name = "torch"
+    chooser: Chooser | None = None
 
     def pack_linear(self, weight: Tensor, bias: Tensor | None, store: torch.dtype) -> LinearWeight:
-        if store in GROUP_SIZES:
+        if store in STORES:
             return quantised(weight, bias, store)
         return TorchLinearWeight(
             weight.to(store).contiguous(), bias if bias is None else bias.float()

@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from penstock.model.adapter_folder import AdapterCard, AdapterFolders
 from penstock.serving.adapter_info import AdapterInfo
 from penstock.serving.lifecycle import Lifecycle
+from penstock.serving.models import ModelCard
 
 __all__ = ["AdapterFolders", "AdapterStatus", "Adapters"]
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterStatus:
-    """An adapter's card, and what it is on the loaded models that keep it, by their ids."""
+    """An adapter's card, and what it is on the loaded models that keep it, by their ids.
+
+    `models` are those it was trained for, as far as names tell; none where no model has such a
+    name: then any may be tried.
+    """
 
     card: AdapterCard
     loaded: dict[str, AdapterInfo]
+    models: tuple[str, ...] | None
 
 
 class Adapters:
@@ -30,7 +36,8 @@ class Adapters:
         """All of them as they are now."""
         kept = {name: await self._kept_by(name) for name in self._lifecycle.loaded}
         cards = await asyncio.to_thread(self._folders.cards)
-        return [_status(card, kept) for card in cards]
+        models = [status.card for status in self._lifecycle.statuses()]
+        return [_status(card, kept, models) for card in cards]
 
     async def status(self, name: str) -> AdapterStatus:
         """One of them. Raises `AdapterNotFound`."""
@@ -62,6 +69,28 @@ class Adapters:
         return {info.name: info for info in infos}
 
 
-def _status(card: AdapterCard, kept: dict[str, dict[str, AdapterInfo]]) -> AdapterStatus:
+def _status(
+    card: AdapterCard, kept: dict[str, dict[str, AdapterInfo]], models: Sequence[ModelCard]
+) -> AdapterStatus:
     loaded = {model: infos[card.name] for model, infos in kept.items() if card.name in infos}
-    return AdapterStatus(card, loaded)
+    return AdapterStatus(card, loaded, models_for(card.base_model, models))
+
+
+def models_for(base_model: str | None, models: Sequence[ModelCard]) -> tuple[str, ...] | None:
+    """The ids of the models that an adapter's `base_model` may mean; none if it says nothing here.
+
+    It is a name of the hub, an id, or a path whose last part is the model's own name.
+    """
+    if base_model is None:
+        return None
+    last = _last_part(base_model)
+    found = tuple(model.id for model in models if last in map(_last_part, _names_of(model)))
+    return found or None
+
+
+def _names_of(model: ModelCard) -> tuple[str, ...]:
+    return (model.id, *model.aliases, *(() if model.hub_id is None else (model.hub_id,)))
+
+
+def _last_part(name: str) -> str:
+    return name.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1].lower()

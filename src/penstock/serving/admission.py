@@ -53,19 +53,13 @@ class Admission:
         """Take places, or refuse at once. The ticket must be released."""
         who = caller()
         num_tokens = who.num_tokens
-        if self._is_draining:
-            raise ShuttingDown("The server is shutting down.", "Send the request again later.")
         if places > self._max_in_flight:
             raise InvalidParameter(
                 f"The request asks for {places} texts at once.",
                 f"Ask for {self._max_in_flight} or fewer.",
                 param="num_return_sequences",
             )
-        if self._num_in_flight + places > self._max_in_flight:
-            raise ServerBusy(
-                f"The server is at its limit of {self._max_in_flight} texts at once.",
-                "Send the request again in a moment.",
-            )
+        self.check_open(places)
         waiting = self._num_waiting_tokens
         if waiting and waiting + num_tokens > self._max_waiting_tokens:
             raise ServerBusy(
@@ -78,6 +72,16 @@ class Admission:
         ticket = Ticket(self, places, num_tokens)
         who.begin = ticket.begin
         return ticket
+
+    def check_open(self, places: int = 1) -> None:
+        """Whether there are so many places now. Raises `ServerBusy`, or `ShuttingDown`."""
+        if self._is_draining:
+            raise ShuttingDown("The server is shutting down.", "Send the request again later.")
+        if self._num_in_flight + places > self._max_in_flight:
+            raise ServerBusy(
+                f"The server is at its limit of {self._max_in_flight} texts at once.",
+                "Send the request again in a moment.",
+            )
 
     def begin(self, num_tokens: int) -> None:
         """Tokens wait no more. Called by tickets."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
+from penstock.engine.metrics import EngineStats
 from penstock.errors import EngineFailed
 from penstock.serving.adapter_info import AdapterInfo
 from penstock.serving.streams import failed
@@ -37,6 +38,8 @@ class EngineLike(Protocol[P_contra]):
     def cancel(self, request_id: str) -> None: ...
 
     def step(self) -> list[EngineOutput]: ...
+
+    def stats(self) -> EngineStats: ...
 
 
 class EngineKit(Protocol[P]):
@@ -84,7 +87,7 @@ class EngineKit(Protocol[P]):
 class EngineThread(threading.Thread, Generic[P]):
     """Drives one engine and gives its outputs to `post`, once per step.
 
-    All methods but `start`, `call` and `busy_seconds` are commands: they run on this thread.
+    All but `start`, `call`, `busy_seconds` and `stats` are commands: they run on this thread.
     """
 
     def __init__(
@@ -104,6 +107,12 @@ class EngineThread(threading.Thread, Generic[P]):
         """For how long it has been at its step or command; 0 while it waits for one."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
+
+    @property
+    def stats(self) -> EngineStats | None:
+        """What the engine says of itself, read from any thread: its counts may be a step apart."""
+        engine = self._engine
+        return None if engine is None else engine.stats()
 
     def call(self, command: Command) -> None:
         """From any thread: have `command` carried out before the next step."""

@@ -1,13 +1,14 @@
 """Estimates a model's memory from its headers and configuration, before anything of it is read."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from penstock.model.catalog import NATIVE_FAMILIES
 from penstock.model.dtypes import HEAD_DTYPES, Dtype, packed_bytes
 from penstock.model.folder import read_config, weight_files
 from penstock.model.safetensors_header import TensorRecord, read_header
-from penstock.serving.models import LoadPlan
+from penstock.serving.models import LoadingOptions, LoadPlan
 
 PROCESS_BYTES = 300_000_000  # an interpreter with torch and its buffers
 TOKEN_EMBEDDINGS = ("wte.weight", "embed_tokens.weight", "shared.weight")
@@ -20,17 +21,20 @@ def footprint(plan: LoadPlan) -> int:
     """Bytes that a worker takes: itself, the weights as they are kept, the cache of one context.
 
     The cache grows beyond that when many long texts are under way, up to the operator's limit, and
-    with beginnings of texts that are kept, up to a quarter of it.
+    with beginnings of texts that are kept, up to a quarter of it. A model that drafts counts too.
     """
-    config, dtype = read_config(plan.folder), plan.options.dtype
+    folders = [plan.folder] if plan.draft is None else [plan.folder, plan.draft.folder]
+    return PROCESS_BYTES + sum(_bytes_of_model(folder, plan.options) for folder in folders)
+
+
+def _bytes_of_model(folder: Path, options: LoadingOptions) -> int:
+    config, dtype = read_config(folder), options.dtype
     records = {
-        name: record
-        for path in weight_files(plan.folder)
-        for name, record in read_header(path).items()
+        name: record for path in weight_files(folder) for name, record in read_header(path).items()
     }
     is_native = config.get("model_type") in NATIVE_FAMILIES
     weights = _bytes_of_native(records, dtype) if is_native else _bytes_of_all(records, dtype)
-    return PROCESS_BYTES + weights + min(_bytes_of_one_context(config), plan.options.cache_bytes)
+    return weights + min(_bytes_of_one_context(config), options.cache_bytes)
 
 
 def _bytes_of_all(records: Mapping[str, TensorRecord], dtype: Dtype) -> int:

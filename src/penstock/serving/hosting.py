@@ -1,5 +1,6 @@
 """A worker's model: carries out the server's orders on an engine thread. Knows no sockets."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from penstock.serving.messages import (
     STOP,
     SUBMIT,
     Answered,
+    Beat,
     Call,
     Cancel,
     Method,
@@ -97,7 +99,8 @@ class Host:
         thread.start()
         _on_thread(thread, thread.make_engine)
         self._hosted, self._thread = hosted, thread
-        self._post.busy_seconds = lambda: thread.busy_seconds
+        self._post.pulse = lambda: Beat(thread.busy_seconds, thread.stats)
+        gc.freeze()  # what is there now stays: to look through it again held up steps
         return hosted.model
 
     def _call_kit(self, name: str, arguments: tuple[Any, ...]) -> Any:

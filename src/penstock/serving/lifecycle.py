@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from penstock.errors import ModelBusy, ModelUnavailable
 from penstock.serving.downloads import Downloads, Following
@@ -88,9 +89,17 @@ class Lifecycle:
         return self._status(self._source.find(name))
 
     def statuses(self) -> list[ModelStatus]:
-        """Every model that can be named or was asked for, with its state."""
-        cards = self._asked_for | {card.id: card for card in self._source.cards()}
-        return [self._status(card) for card in cards.values()]
+        """Every model that can be named or was asked for, with its state.
+
+        A name that has gone over to another model, as a tuned one's does, is told there alone.
+        """
+        known = {card.id: card for card in self._source.cards()}
+        taken = {alias for card in known.values() for alias in card.aliases}
+        asked_for = {
+            name: replace(card, aliases=tuple(a for a in card.aliases if a not in taken))
+            for name, card in self._asked_for.items()
+        }
+        return [self._status(card) for card in (asked_for | known).values()]
 
     def peek(self, model_id: str) -> RunningModel | None:
         """A model that is loaded now. Does not count as using it."""
@@ -101,6 +110,7 @@ class Lifecycle:
         """The model a name stands for, loaded first if its files are here.
 
         A keep-alive says how long it stays without a request, and holds until another is given.
+        A finite one holds for a model of the start too, which then is like any other.
         """
         check_keep_alive(keep_alive_seconds, self._rules)
         loaded = self._loaded.get(name)
@@ -113,8 +123,24 @@ class Lifecycle:
             loaded = self._loaded.get(card.id)  # none if it was unloaded at once
         loaded.used_at = time.monotonic()
         if keep_alive_seconds is not None:
-            loaded.keep_alive_seconds = keep_alive_seconds
+            self._loaded.keep(loaded.running.model.id, keep_alive_seconds)
         return loaded.running
+
+    async def release(self, name: str) -> None:
+        """Unload a model once no request to it is under way: at once if none is."""
+        check_keep_alive(0.0, self._rules)
+        card = self._source.find(name)
+        loaded = self._loaded.get(card.id)
+        if loaded is None:
+            refuse_absent(card)
+        elif loaded.num_open:
+            self._loaded.keep(card.id, 0.0)
+        else:
+            await self.unload(card.id)
+
+    def seconds_left(self, model_id: str) -> float:
+        """How long a loaded model stays if nobody asks it; infinity for as long as it likes."""
+        return self._loaded.seconds_left(model_id)
 
     def refuse_busy(self, name: str) -> None:
         """Raise `ModelBusy` while requests to the model are under way."""

@@ -5,12 +5,13 @@ Lives on the event loop. Knows no catalog and starts nothing; see `lifecycle.py`
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from penstock.serving.launching import RunningModel
-from penstock.serving.upkeep import Holder, Rules, has_outstayed, room, victims
+from penstock.serving.upkeep import Holder, Rules, allowed_seconds, has_outstayed, room, victims
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ class LoadedModel:
 class LoadedModels:
     """Owns the workers, from the end of their loading until their processes are gone.
 
-    A `kept` model goes only when somebody asks for it: not for being idle, nor to make room.
+    A `kept` model goes only when somebody asks for it: not for being idle, nor to make room. It is
+    one no longer once a request has said how long it stays.
     """
 
     def __init__(self, rules: Rules, free: Callable[[], int]) -> None:
@@ -58,6 +60,21 @@ class LoadedModels:
     def drop(self, model_id: str) -> LoadedModel | None:
         """Forget a model whose worker is gone already."""
         return self._loaded.pop(model_id, None)
+
+    def keep(self, model_id: str, keep_alive_seconds: float) -> None:
+        """Let a model stay so long without a request. Infinity leaves one that is kept so."""
+        self._loaded[model_id].keep_alive_seconds = keep_alive_seconds
+        if keep_alive_seconds < math.inf:
+            self.kept.discard(model_id)
+
+    def seconds_left(self, model_id: str) -> float:
+        """How long the model stays if nobody asks it; infinity where nothing bounds that."""
+        loaded = self._loaded[model_id]
+        allowed = allowed_seconds(loaded.keep_alive_seconds, self._rules)
+        if allowed is None or model_id in self.kept:
+            return math.inf
+        idle = 0.0 if loaded.num_open else time.monotonic() - loaded.used_at
+        return max(0.0, allowed - idle)
 
     def is_unloading(self, model_id: str) -> bool:
         """Its worker was told to stop and has not gone yet."""

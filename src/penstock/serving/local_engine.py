@@ -13,11 +13,13 @@ from penstock.engine.engine import Engine
 from penstock.engine.prepare import PreparedRequest, prepare
 from penstock.model.adapter_folder import AdapterFolders
 from penstock.model.catalog import NATIVE_FAMILIES
+from penstock.model.drafts import with_draft
 from penstock.model.folder import read_config, text_files, weight_files
 from penstock.model.loading import AdapterPlaces, LoadedModel, load_model
-from penstock.ops.choose import choose_ops
+from penstock.ops.choose import ChosenOps, choose_ops
 from penstock.serving.adapter_info import AdapterInfo
-from penstock.serving.models import HostedModel, LoadPlan, ServedModel
+from penstock.serving.memory import give_back_freed_memory
+from penstock.serving.models import DraftPlan, HostedModel, LoadingOptions, LoadPlan, ServedModel
 from penstock.text.chat import Message, RenderedChat, TextFormat, Tokenized, TokenizerInfo
 from penstock.text.tool_calls import Tool
 from penstock.types import GenerationRequest, WatermarkScore
@@ -108,9 +110,7 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
     """Load the model in the plan's folder to be served under its id."""
     options = plan.options
     torch.set_num_threads(options.num_threads)
-    chosen = choose_ops(
-        prefer="auto" if _is_native(plan.folder) else "torch", num_threads=options.num_threads
-    )
+    chosen = _ops_for(plan.folder, options.num_threads)
     folders = AdapterFolders(data_dir=options.data_dir, named=options.adapter_folders)
     loaded = load_model(
         plan.folder,
@@ -119,6 +119,9 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
         dtype=options.dtype,
         adapters=AdapterPlaces(folders=folders, max_bytes=options.adapter_bytes),
     )
+    if plan.draft is not None:
+        loaded = with_draft(loaded, _load_draft(plan.draft, options))
+    give_back_freed_memory()
     config = EngineConfig(
         max_batch_tokens=options.max_batch_tokens,
         max_sequences=options.max_sequences,
@@ -138,8 +141,18 @@ def load_hosted_model(plan: LoadPlan) -> HostedModel:
         config_digest=digest_of(text_files(plan.folder)),
         ops=chosen.name,
         continues_prompt=loaded.decoder_start_token_id is None,
+        draft=None if plan.draft is None else plan.draft.model_id,
     )
     return HostedModel(served, LocalEngineKit(loaded, config))
+
+
+def _ops_for(folder: Path, num_threads: int) -> ChosenOps:
+    return choose_ops(prefer="auto" if _is_native(folder) else "torch", num_threads=num_threads)
+
+
+def _load_draft(plan: DraftPlan, options: LoadingOptions) -> LoadedModel:
+    chosen = _ops_for(plan.folder, options.num_threads)
+    return load_model(plan.folder, model_id=plan.model_id, ops=chosen.ops, dtype=options.dtype)
 
 
 def _is_native(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.engine.metrics import EngineStats
 from penstock.serving.engine_thread import EngineKit
 from penstock.serving.models import LoadPlan, ServedModel
 from penstock.serving.plain import Codec, codec_of
@@ -58,7 +59,8 @@ class Outputs:
 class Beat:
     """The worker lives; its engine has been at one step or command for so long."""
 
-    busy_seconds: float
+    busy_seconds: float = 0.0
+    stats: EngineStats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

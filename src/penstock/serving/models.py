@@ -3,7 +3,7 @@
 Knows no tensors: a model is a description and, once loaded, an engine kit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -42,6 +42,8 @@ class ModelCard:
     memory_bytes: int | None = None
     licence: str | None = None
     local: bool = False  # its files are here
+    lineage: Mapping[str, Any] | None = None  # of a tuned model: what it came from
+    embeds: bool | None = None  # whether it can turn texts into vectors; none until that is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class ServedModel:
     config_digest: str = ""  # of its configuration and its tokenizer
     ops: str = ""  # the implementation that computes it
     continues_prompt: bool = True  # an encoder-decoder answers it with a text of its own
+    draft: str | None = None  # the model that drafts for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,15 @@ class LoadingOptions:
     max_wait_seconds: float | None = None
     adapter_folders: tuple[Path, ...] = ()  # besides those in its `adapters` folder
     adapter_bytes: int = 256 * 2**20
+    drafts: tuple[tuple[str, str], ...] = ()  # model, the model that drafts for it
+
+
+@dataclass(frozen=True, slots=True)
+class DraftPlan:
+    """The smaller model that a worker loads beside its own, to draft for it."""
+
+    model_id: str
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +104,7 @@ class LoadPlan:
     model_id: str
     folder: Path
     options: LoadingOptions
+    draft: DraftPlan | None = None
 
 
 class ModelSource(Protocol):

@@ -24,7 +24,7 @@ class Post:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._waiting: SimpleQueue[News | None] = SimpleQueue()
-        self.busy_seconds: Callable[[], float] = lambda: 0.0
+        self.pulse: Callable[[], Beat] = Beat
         self._thread = threading.Thread(target=self._run, name="post", daemon=True)
         self._thread.start()
 
@@ -44,7 +44,7 @@ class Post:
             batch, is_open = self._take()
             if time.monotonic() - beat_at >= BEAT_SECONDS:
                 beat_at = time.monotonic()
-                batch.append(Beat(self.busy_seconds()))
+                batch.append(self.pulse())
             self._send(batch)
 
     def _take(self) -> tuple[list[News], bool]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+from penstock.engine.metrics import EngineStats
 from penstock.errors import EngineFailed, ModelUnavailable, PenstockError, ShuttingDown
 from penstock.serving.frames import FrameReader, frame
 from penstock.serving.memory import memory_of_process
@@ -72,6 +73,7 @@ class ProcessWorker(asyncio.Protocol):
         self._num_calls = 0
         self._moved_at = time.monotonic()
         self._is_loaded = False
+        self.stats: EngineStats | None = None  # as the last beat told them
         self._over: PenstockError | None = None  # why nothing new is taken
         self._ended: asyncio.Task[None] | None = None
 
@@ -208,8 +210,9 @@ class ProcessWorker(asyncio.Protocol):
                     pending.result.set_result(pending.method.result.decode(plain))
             case Refused(number, error):
                 _refuse(self._calls.pop(number), error)
-            case Beat(busy_seconds):
+            case Beat(busy_seconds, stats):
                 self._moved_at = time.monotonic() - busy_seconds
+                self.stats = stats
             case Logged():
                 _log(news)
 

@@ -72,9 +72,15 @@ class OutputStream:
         self._unread_since = clock()
         self._arrived = asyncio.Event()
         self._on_start: list[Callable[[], None]] = []
+        self._on_output: list[Callable[[EngineOutput], None]] = []
         self._on_close: list[Callable[[], None]] = []
-        self.is_finished = False
+        self.last: RequestFinished | None = None  # the last output, once it has come
         self.is_closed = False
+
+    @property
+    def is_finished(self) -> bool:
+        """The last output has come."""
+        return self.last is not None
 
     @property
     def is_read(self) -> bool:
@@ -85,6 +91,8 @@ class OutputStream:
         """Take an output from the engine. Never waits: a slow reader gets longer pieces."""
         if self.is_finished or self.is_closed:
             return
+        for note in self._on_output:
+            note(output)
         if not self._waiting:
             self._unread_since = self._clock()
         elif self._clock() - self._unread_since > self._stall_seconds:
@@ -94,18 +102,27 @@ class OutputStream:
         self._waiting.append(output)
         if len(self._waiting) >= MAX_WAITING_OUTPUTS:
             self._waiting = deque(coalesce(self._waiting))
-        self.is_finished = isinstance(output, RequestFinished)
+        if isinstance(output, RequestFinished):
+            self.last = output
         self._arrived.set()
         if isinstance(output, RequestStarted):
             for action in self._on_start:
                 action()
 
+    def repeat(self, outputs: Iterable[EngineOutput]) -> None:
+        """Take all outputs there will ever be, as they came when they were computed."""
+        for output in outputs:
+            self._waiting.append(output)
+            if isinstance(output, RequestFinished):
+                self.last = output
+        self._arrived.set()
+
     def fail(self, error: Exception) -> None:
         """End the stream with `error`, whatever was still to come."""
         if self.is_finished:
             return
-        self._waiting.append(failed(self.request.request_id, error))
-        self.is_finished = True
+        self.last = failed(self.request.request_id, error)
+        self._waiting.append(self.last)
         self._arrived.set()
 
     async def read(self) -> list[EngineOutput]:
@@ -128,8 +145,16 @@ class OutputStream:
                     return
 
     def on_start(self, action: Callable[[], None]) -> None:
-        """Run `action` when the engine takes the request up."""
+        """Run `action` when the engine takes the request up, or now if that is unread."""
+        if any(isinstance(output, RequestStarted) for output in self._waiting):
+            action()
         self._on_start.append(action)
+
+    def on_output(self, action: Callable[[EngineOutput], None]) -> None:
+        """Run `action` with each output of the engine, also those that nobody has read yet."""
+        for output in self._waiting:
+            action(output)
+        self._on_output.append(action)
 
     def on_close(self, action: Callable[[], None]) -> None:
         """Run `action` once when the stream is closed."""

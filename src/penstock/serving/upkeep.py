@@ -7,7 +7,7 @@ from penstock.errors import NotAllowed, NotEnoughMemory
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-HEALTHY_SECONDS = 10.0  # a model that lived so long starts with a clean record
+HEALTHY_SECONDS = 5.0  # a model that lived so long starts with a clean record
 GIGABYTE = 1e9
 
 
@@ -47,12 +47,14 @@ def room(free: int, taken: int, rules: Rules) -> Room:
     return Room(num_bytes=min(free, left), is_budget=left < free)
 
 
-def has_outstayed(idle_seconds: float, keep_alive_seconds: float | None, rules: Rules) -> bool:
-    """Whether a model is to go that was not used for so long.
+def allowed_seconds(keep_alive_seconds: float | None, rules: Rules) -> float | None:
+    """How long a model may be unused; none: for ever. A request's word wins over the operator's."""
+    return rules.keep_alive_seconds if keep_alive_seconds is None else keep_alive_seconds
 
-    The keep-alive that a request set wins over the operator's; infinity keeps the model.
-    """
-    allowed = rules.keep_alive_seconds if keep_alive_seconds is None else keep_alive_seconds
+
+def has_outstayed(idle_seconds: float, keep_alive_seconds: float | None, rules: Rules) -> bool:
+    """Whether a model is to go that was not used for so long. Infinity keeps it."""
+    allowed = allowed_seconds(keep_alive_seconds, rules)
     return allowed is not None and idle_seconds > allowed
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
+from penstock.engine.metrics import EngineStats
 from penstock.errors import ShuttingDown
 from penstock.serving.engine_thread import Command, EngineKit, EngineThread, P
 from penstock.serving.open_streams import OpenStreams
@@ -38,6 +39,10 @@ class EngineClient(Protocol):
 
     def is_stuck(self, *, after_seconds: float) -> bool:
         """It has work, and nothing has happened for so long."""
+
+    @property
+    def stats(self) -> EngineStats | None:
+        """What the engine said of itself last; none before it said anything."""
 
     @property
     def memory_bytes(self) -> int:
@@ -104,6 +109,11 @@ class Worker(Generic[P]):
     def is_stuck(self, *, after_seconds: float) -> bool:
         """It has work, and nothing has happened for so long."""
         return bool(self._streams) and self._thread.busy_seconds > after_seconds
+
+    @property
+    def stats(self) -> EngineStats | None:
+        """What the engine says of itself."""
+        return self._thread.stats
 
     @property
     def memory_bytes(self) -> int:

@@ -3,12 +3,11 @@
 Precedence: flag > environment > `.env` > config file > default.
 """
 
-from penstock.settings.declared import DEFAULT_MODEL, NESTING, PREFIX, Group, Settings
+from penstock.settings.declared import DEFAULT_MODEL, NESTING, PREFIX, Group, Settings, is_loopback
 from penstock.settings.sources import (
     EffectiveSetting,
     default_config_file,
     effective_settings,
-    is_loopback,
     load_settings,
 )
 

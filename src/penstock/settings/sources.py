@@ -20,7 +20,7 @@ from pydantic_settings import (
 )
 
 from penstock.errors import ConfigError
-from penstock.settings.declared import NESTING, PREFIX, Group, Settings
+from penstock.settings.declared import NESTING, PREFIX, Group, Settings, is_loopback
 
 MASK = "********"
 CONFIG_VARIABLE = "PENSTOCK_CONFIG"
@@ -33,6 +33,21 @@ TEST_VARIABLES = frozenset(
         "PENSTOCK_TEST_POSTGRESQL",
         "PENSTOCK_STRESS_ROUNDS",
         "PENSTOCK_STRESS_LINES",
+        "PENSTOCK_LOAD_ROUNDS",
+        "PENSTOCK_FULL_SHAPES",
+        "PENSTOCK_MACHINE_STEPS",
+        "PENSTOCK_STRESS_JOBS",
+        "PENSTOCK_STRESS_STREAMS",
+        "PENSTOCK_STRESS_REPORT",
+        "PENSTOCK_TEST_REDIS",
+        "PENSTOCK_TEST_KERNELS",
+        "PENSTOCK_HOSTILE_SECONDS",
+        "PENSTOCK_HOSTILE_VALUES",
+        "PENSTOCK_FUZZ_CASES",
+        "PENSTOCK_STREAM_CASES",
+        "PENSTOCK_STRATEGY_CASES",
+        "PENSTOCK_DRAWS",
+        "PENSTOCK_SCHEMAS",
     }
 )
 
@@ -190,17 +205,14 @@ def _closest(name: str, known: Iterable[str]) -> str:
 
 def _problems_of(settings: Settings) -> list[str]:
     """What is wrong although each value alone is right."""
-    if not is_loopback(settings.host) and not settings.insecure_no_auth:
+    is_open = settings.auth == "off" and not is_loopback(settings.host)
+    if is_open and not settings.insecure_no_auth:
         return [
-            f"host={settings.host} lets other machines generate without signing in; "
-            "keep 127.0.0.1, or set PENSTOCK_INSECURE_NO_AUTH=true if that is what you want."
+            f"auth=off and host={settings.host} let other machines generate without signing in; "
+            "keep 127.0.0.1, set PENSTOCK_AUTH=required, or set PENSTOCK_INSECURE_NO_AUTH=true if "
+            "that is what you want."
         ]
     return []
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _explain(error: Any, layers: list[_Layer]) -> str:

@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import RowMapping, and_, delete, func, insert, or_, select
+from sqlalchemy import RowMapping, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ColumnElement
 
 from penstock.errors import UnknownFile
 from penstock.storage.contents import Content, Contents, Incoming
 from penstock.storage.database import Storage
+from penstock.storage.ids import may_be_id
 from penstock.storage.paging import Page, page_of
 from penstock.storage.tables import files
 
@@ -111,7 +112,8 @@ class FileStore:
         """As `get`, in the caller's transaction."""
         now = await self._storage.now(connection)
         query = select(files).where(files.c.id == file_id, _usable(owner, now))
-        row = (await connection.execute(query)).mappings().first()
+        is_id = may_be_id(file_id)
+        row = (await connection.execute(query)).mappings().first() if is_id else None
         if row is None:
             raise UnknownFile(
                 f"There is no file {file_id[:80]!r}.", "GET /v1/files lists those there are."
@@ -133,6 +135,13 @@ class FileStore:
     async def remove(self, connection: AsyncConnection, file: StoredFile) -> None:
         """Remove the row; its content goes with `tidy`."""
         await connection.execute(delete(files).where(files.c.id == file.id))
+
+    async def expire_all(self, owner: str) -> None:
+        """End the time of all files of an owner; they and their contents go with `tidy`."""
+        async with self._storage.writing() as connection:
+            now = await self._storage.now(connection)
+            ending = update(files).where(files.c.owner == owner)
+            await connection.execute(ending.values(expires_at=now))
 
     async def discard(self, digest: str) -> None:
         """Remove a content that is no file's any more."""

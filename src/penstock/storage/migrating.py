@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from penstock.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "migrations"
-NEWEST = "0002"  # the revision that `tables.py` describes
+NEWEST = "0005"  # the revision that `tables.py` describes
 NOTHING = "base"  # Alembic's word for no tables at all
 LOCK = 0x70656E73  # any number that no other program takes a lock of
 

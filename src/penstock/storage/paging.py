@@ -7,6 +7,8 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping, Select, Table, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from penstock.storage.ids import may_be_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -32,6 +34,8 @@ async def page_of(
     place = tuple_(table.c.created_at, table.c.id)
     ascends = page.order == "asc"
     if page.after is not None:
+        if not may_be_id(page.after):
+            return Found([], has_more=False)
         last = select(table.c.created_at, table.c.id).where(table.c.id == page.after)
         found = (await connection.execute(last)).first()
         if found is None:

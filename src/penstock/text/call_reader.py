@@ -48,6 +48,11 @@ class CallReader:
         """How many calls have begun, as far as their names are known."""
         return self._num_calls + (self._arguments is not None)
 
+    @property
+    def is_in_arguments(self) -> bool:
+        """The arguments of the last call are not whole yet."""
+        return self._arguments is not None
+
     def push(self, text: str) -> list[Piece]:
         """Take more of the answer; what became certain with it."""
         self._pending += text

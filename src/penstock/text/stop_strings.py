@@ -24,6 +24,8 @@ class StopStringCutter:
 
         After a match nothing more comes out.
         """
+        if not self._stop:
+            return text, False
         if self.matched is not None:
             return "", True
         text = self._held + text

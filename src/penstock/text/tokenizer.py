@@ -1,8 +1,10 @@
 """Text to token ids and back, the same for every kind of tokenizer; knows no model and no file."""
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import tokenizers
@@ -41,12 +43,24 @@ class Tokenizer:
         self.eos_token_ids = eos_token_ids
         # Filled as tokens are first seen: equal whichever thread fills it, so no lock is needed.
         self._bytes: list[bytes | None] = [None] * self.vocab_size
+        self._shown: dict[int, tuple[str, tuple[int, ...]]] = {}
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Tokenizer":
         """Load the tokenizer of a model folder, in the quickest way that its files allow."""
         backend = read_tokenizer(folder)
         return cls(backend, read_eos_token_ids(folder, backend))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the tokens and their ids."""
+        vocabulary = sorted(self._backend.get_vocab(with_added_tokens=True).items())
+        return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()
+
+    def has_same_tokens(self, other: "Tokenizer") -> bool:
+        """Whether every token id stands for the same in both, and the same ids end a text."""
+        vocabularies = [t._backend.get_vocab(with_added_tokens=True) for t in (self, other)]
+        return vocabularies[0] == vocabularies[1] and self.eos_token_ids == other.eos_token_ids
 
     @property
     def strips_leading_space(self) -> bool:
@@ -129,6 +143,14 @@ class Tokenizer:
         if added is not None:
             return str(added.content)
         return self.token_bytes(token_id).decode("utf-8", "replace")
+
+    def shown(self, token_id: int) -> tuple[str, tuple[int, ...]]:
+        """Return one token's `token_text` and its bytes as numbers, made once for each token."""
+        known = self._shown.get(token_id)
+        if known is None:
+            known = self.token_text(token_id), tuple(self.token_bytes(token_id))
+            self._shown[token_id] = known
+        return known
 
     def _spell(self, token_id: int) -> bytes:
         added = self._added.get(token_id)

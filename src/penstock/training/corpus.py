@@ -1,36 +1,45 @@
-"""From JSONL files to token arrays: clean, drop doubles, hold some out, tokenize, cache.
+"""The data of a run: its sources as token files, prepared when something they depend on changed.
 
 Knows nothing of batches or models.
 """
 
-import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
+import tokenizers
 
 from penstock.errors import RecipeError
-from penstock.training.cleaning import clean_document, is_english
+from penstock.text.tokenizer_files import TOKENIZER_FILES, has_tokenizer, read_tokenizer
+from penstock.tracking.durable import write_durably
+from penstock.training.encoding import Encoder, make_encoder
+from penstock.training.named_data import Loader, validation_source
+from penstock.training.prepared import (
+    TokenizedSource,
+    is_prepared,
+    open_split,
+    read_index,
+)
+from penstock.training.preparing import Preparation, plain_texts, prepare, tokenizer_digest
 from penstock.training.recipe import DataSource, Recipe
-from penstock.training.tokenizer import END_OF_TEXT, learn_tokenizer, save_tokenizer
+from penstock.training.tokenizer import learn_tokenizer, save_tokenizer
 
-MIN_WORDS = 40
-CLEANING_VERSION = 1
-
-Tokens = NDArray[np.uint16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenizedSource:
-    """One source's training documents as token ids; each ends with the end-of-text token."""
-
-    tokens: Tokens
-    ends: NDArray[np.int64]  # (documents,) one past the last token of each
-    num_words: int
+FORMAT_VERSION = 2
+MAX_LEARNT_TEXTS = 200_000  # that a tokenizer learns from: more change nothing and take memory
+COPIED = (
+    *TOKENIZER_FILES,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,131 +48,175 @@ class Corpus:
 
     sources: tuple[TokenizedSource, ...]
     validation: TokenizedSource
-    tokenizer: Tokenizer
+    encoder: Encoder
+    reports: tuple[dict[str, Any], ...]
+    digest: str  # SHA-256 over all token files
+
+    @property
+    def tokenizer(self) -> tokenizers.Tokenizer:
+        return self.encoder.tokenizer
 
 
-def prepare_corpus(recipe: Recipe) -> Corpus:
-    """Return the run's corpus, from the cache in its folder when nothing it depends on changed."""
-    folder = recipe.output_dir / "corpus"
-    fingerprint = _fingerprint(recipe)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The model that a run goes on from, as far as its data depend on it."""
+
+    folder: Path
+    is_encoder_decoder: bool
+
+
+def prepare_corpus(recipe: Recipe, base: Base | None = None, load: Loader | None = None) -> Corpus:
+    """Return the run's corpus, from the files in its folder when nothing it depends on changed.
+
+    `load` stands in for `datasets.load_dataset`.
+    """
+    folder = recipe.run_dir / "corpus"
     marker = folder / "fingerprint.json"
-    if not marker.is_file() or json.loads(marker.read_text(encoding="utf-8")) != fingerprint:
-        _build(recipe, folder)
-        marker.write_text(json.dumps(fingerprint), encoding="utf-8")
+    fingerprint = _fingerprint(recipe, base)
+    if not marker.is_file() or marker.read_text(encoding="utf-8") != fingerprint:
+        shutil.rmtree(folder, ignore_errors=True)
+        _build(recipe, base, folder, load)
+        write_durably(marker, fingerprint)
+    encoder = _encoder(recipe, base, folder)
+    folders = [_folder_of(source, folder / f"source{i}") for i, source in enumerate(recipe.data)]
+    indexes = [_checked_index(path, encoder) for path in folders]
     return Corpus(
-        sources=tuple(_load(folder / f"source{i}.npz") for i in range(len(recipe.data))),
-        validation=_load(folder / "validation.npz"),
-        tokenizer=Tokenizer.from_file(str(folder / "tokenizer.json")),
+        sources=tuple(open_split(path, "train") for path in folders),
+        validation=_joined([open_split(path, "validation") for path in folders]),
+        encoder=encoder,
+        reports=tuple(index["report"] for index in indexes),
+        digest=sha256("".join(index["digest"] for index in indexes).encode()).hexdigest(),
     )
 
 
-def read_documents(source: DataSource) -> Iterator[str]:
-    """Yield the cleaned documents of a JSONL file that are English and long enough to matter."""
-    with source.path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            text = json.loads(line).get(source.text_key)
-            if not isinstance(text, str):
-                raise RecipeError(
-                    f"{source.path}, line {number}, has no text under {source.text_key!r}.",
-                    "Set text_key to the field that holds the text.",
-                    param="data.text_key",
-                )
-            cleaned = clean_document(text)
-            if len(cleaned.split()) >= MIN_WORDS and is_english(cleaned):
-                yield cleaned
-
-
-def without_doubles(documents: Iterator[str], seen: set[bytes]) -> Iterator[str]:
-    """Yield documents of which less than half was seen before; doubled paragraphs are left out.
-
-    Short paragraphs ("Yes," he said.) repeat in any story and are not counted.
-    """
-    for document in documents:
-        paragraphs = document.split("\n\n")
-        keys = [_paragraph_key(p) if len(p) > 60 else None for p in paragraphs]
-        long_keys = [key for key in keys if key]
-        if long_keys and sum(key in seen for key in long_keys) * 2 >= len(long_keys):
-            continue
-        yield "\n\n".join(p for p, k in zip(paragraphs, keys, strict=True) if k not in seen)
-        seen.update(long_keys)
-
-
-def is_held_out(document: str, fraction: float) -> bool:
-    """Decide by the document's own hash, so that the split never moves."""
-    digest = hashlib.sha256(document[:500].encode()).digest()
-    return int.from_bytes(digest[:8], "big") < fraction * 2**64
-
-
-def _paragraph_key(paragraph: str) -> bytes:
-    letters = "".join(c for c in paragraph.lower() if c.isalpha())
-    return hashlib.sha256(letters.encode()).digest()[:12]
-
-
-def _build(recipe: Recipe, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _build(recipe: Recipe, base: Base | None, folder: Path, load: Loader | None) -> None:
+    folder.mkdir(parents=True)
+    _provide_tokenizer(recipe, base, folder, load)
+    encoder = _encoder(recipe, base, folder)
     seen: set[bytes] = set()
-    texts = [list(without_doubles(read_documents(source), seen)) for source in recipe.data]
-    training = [
-        [t for t in source if not is_held_out(t, recipe.validation_fraction)] for source in texts
-    ]
-    held_out = [t for source in texts for t in source if is_held_out(t, recipe.validation_fraction)]
-    if not all(training) or not held_out:
+    for number, source in enumerate(recipe.data):
+        if source.path is not None and is_prepared(source.path):
+            continue
+        held_out = recipe.validation if number == 0 else None
+        preparation = Preparation(
+            source=source,
+            encoder=encoder,
+            fraction=recipe.validation_fraction,
+            validation=held_out or validation_source(source),
+            load=load,
+        )
+        prepare(preparation, folder / f"source{number}", seen)
+
+
+def _provide_tokenizer(
+    recipe: Recipe, base: Base | None, folder: Path, load: Loader | None
+) -> None:
+    given = base.folder if base is not None else recipe.tokenizer
+    if given is None:
+        given = next((s.path for s in recipe.data if s.path and is_prepared(s.path)), None)
+    if given is None:
+        texts = islice(_all_texts(recipe, load), MAX_LEARNT_TEXTS)
+        tokenizer = learn_tokenizer(texts, recipe.model.vocab_size)
+        save_tokenizer(tokenizer, folder, recipe.model.n_positions)
+        return
+    if not has_tokenizer(given):
         raise RecipeError(
-            "A data source has no usable documents, or none was held out for validation.",
-            f"Give more text: documents of at least {MIN_WORDS} words of English prose.",
+            f"There is no tokenizer at {given}.",
+            "Give the folder of a model with its tokenizer.json.",
+            param="initial_model" if base is not None else "tokenizer",
+        )
+    copy_tokenizer(given, folder)
+    if not (folder / "tokenizer.json").is_file():
+        read_tokenizer(given).save(str(folder / "tokenizer.json"))
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy all that describes a tokenizer from one model folder to another."""
+    for name in COPIED:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def _all_texts(recipe: Recipe, load: Loader | None) -> Iterator[str]:
+    for source in recipe.data:
+        yield from plain_texts(source, load)
+
+
+def _encoder(recipe: Recipe, base: Base | None, folder: Path) -> Encoder:
+    is_encoder_decoder = recipe.model.family == "t5" if base is None else base.is_encoder_decoder
+    return make_encoder(
+        read_tokenizer(folder),
+        folder if base is None else base.folder,
+        max_length=recipe.block_size,
+        is_encoder_decoder=is_encoder_decoder,
+    )
+
+
+def _folder_of(source: DataSource, built: Path) -> Path:
+    if source.path is not None and is_prepared(source.path):
+        return source.path
+    return built
+
+
+def _checked_index(folder: Path, encoder: Encoder) -> dict[str, Any]:
+    index = read_index(folder)
+    if index["tokenizer"] != tokenizer_digest(encoder):
+        raise RecipeError(
+            f"{folder} was prepared with another tokenizer than the model's.",
+            "Prepare it again with --model or --tokenizer set to this model's folder.",
+            param="data.path",
+        )
+    if (index["kind"] == "pairs") != encoder.is_encoder_decoder and index["kind"] != "text":
+        raise RecipeError(
+            f"{folder} was prepared for another kind of model.",
+            "Prepare it again with --model set to this model's folder.",
+            param="data.path",
+        )
+    return index
+
+
+def _joined(parts: list[TokenizedSource]) -> TokenizedSource:
+    if len({part.kind for part in parts}) > 1:
+        raise RecipeError(
+            "Some sources are plain texts and others have answers to learn.",
+            "Train on them one after the other, in two runs.",
             param="data",
         )
-    tokenizer = _tokenizer_for(recipe, (t for s in training for t in s))
-    save_tokenizer(tokenizer, folder, recipe.model.n_positions)
-    for number, source in enumerate(training):
-        _save(folder / f"source{number}.npz", source, tokenizer)
-    _save(folder / "validation.npz", held_out, tokenizer)
-
-
-def _tokenizer_for(recipe: Recipe, texts: Iterator[str]) -> Tokenizer:
-    if recipe.initial_model is None:
-        return learn_tokenizer(texts, recipe.model.vocab_size)
-    path = recipe.initial_model / "tokenizer.json"
-    if not path.is_file():
-        raise RecipeError(
-            f"There is no tokenizer at {path}.",
-            "Give the folder of a GPT-2 model with its tokenizer.json.",
-            param="initial_model",
-        )
-    return Tokenizer.from_file(str(path))
-
-
-def _save(path: Path, documents: list[str], tokenizer: Tokenizer) -> None:
-    encodings = tokenizer.encode_batch([document + END_OF_TEXT for document in documents])
-    np.savez(
-        path,
-        tokens=np.concatenate([np.asarray(e.ids, dtype=np.uint16) for e in encodings]),
-        ends=np.cumsum([len(e.ids) for e in encodings], dtype=np.int64),
-        num_words=np.int64(sum(len(d.split()) for d in documents)),
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0] + [len(part.tokens) for part in parts])
+    counted = [part.counted for part in parts if part.counted is not None]
+    return TokenizedSource(
+        tokens=np.concatenate([part.tokens for part in parts]),
+        ends=np.concatenate([p.ends + s for p, s in zip(parts, starts[:-1], strict=True)]),
+        num_words=sum(part.num_words for part in parts),
+        num_bytes=sum(part.num_bytes for part in parts),
+        kind=parts[0].kind,
+        counted=np.concatenate(counted) if counted else None,
     )
 
 
-def _load(path: Path) -> TokenizedSource:
-    with np.load(path, allow_pickle=False) as arrays:
-        return TokenizedSource(
-            tokens=arrays["tokens"], ends=arrays["ends"], num_words=int(arrays["num_words"])
-        )
-
-
-def _fingerprint(recipe: Recipe) -> dict[str, object]:
-    return {
-        "cleaning": CLEANING_VERSION,
-        "vocab_size": recipe.model.vocab_size,
-        "initial_model": recipe.initial_model and str(recipe.initial_model.resolve()),
+def _fingerprint(recipe: Recipe, base: Base | None) -> str:
+    content = {
+        "format": FORMAT_VERSION,
+        "model": [recipe.model.vocab_size, recipe.model.family],
+        "base": base and [str(base.folder), base.is_encoder_decoder],
+        "tokenizer": str(recipe.tokenizer),
+        "block_size": recipe.block_size,
         "validation_fraction": recipe.validation_fraction,
-        "sources": [[s.path.name, s.path.stat().st_size, s.text_key] for s in _existing(recipe)],
+        "validation": recipe.validation and _stamp(recipe.validation),
+        "sources": [_stamp(source) for source in recipe.data],
     }
+    return json.dumps(content, indent=1)
 
 
-def _existing(recipe: Recipe) -> tuple[DataSource, ...]:
-    for source in recipe.data:
-        if not source.path.is_file():
-            raise RecipeError(
-                f"There is no data file at {source.path}.", "Mend its path.", param="data.path"
-            )
-    return recipe.data
+def _stamp(source: DataSource) -> dict[str, Any]:
+    stamp = source.model_dump(mode="json", exclude={"weight", "cooldown_weight"})
+    if source.path is None:
+        return stamp
+    if not source.path.exists():
+        raise RecipeError(
+            f"There is no data file at {source.path}.", "Mend its path.", param="data.path"
+        )
+    files = [source.path] if source.path.is_file() else sorted(source.path.rglob("*"))
+    return stamp | {"files": [[f.name, f.stat().st_size, f.stat().st_mtime] for f in files]}

@@ -1,109 +1,208 @@
-"""The model under training: Transformers' GPT-2 with plain causal attention, and its loss.
+"""The model under training: Transformers' own, with plain causal attention, and its loss.
 
 Knows nothing of data or optimisers.
 """
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AttentionInterface, GPT2Config, GPT2LMHeadModel
+from transformers import (
+    AttentionInterface,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+from transformers.activations import NewGELUActivation
 
-from penstock.errors import RecipeError
-from penstock.training.checkpoint import load_weights
-from penstock.training.recipe import Recipe
-from penstock.training.tokenizer import END_OF_TEXT_ID
+from penstock.errors import PenstockError, RecipeError
+from penstock.model import catalog, hub
+from penstock.training.batches import NOT_COUNTED, Batch
+from penstock.training.corpus import Base
+from penstock.training.lora import add_lora
+from penstock.training.recipe import ModelRecipe, Recipe
+from penstock.training.shapes import config_of, dropout_names, shape_of
+
+LossFunction = Callable[[nn.Module, Batch], Tensor]
 
 CAUSAL = "penstock_causal"
+PLAIN_ATTENTION = ("gpt2", "llama", "mistral", "qwen2")  # whose mask can be left to the kernel
 
 
 def causal_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **options: Any
 ) -> tuple[Tensor, None]:
-    """Attend to the past without building a mask: rows here are full, nothing is padded."""
+    """Attend to the past without building a mask: padding stands on the right, or nowhere."""
     attended = functional.scaled_dot_product_attention(
-        query, key, value, is_causal=query.shape[2] == key.shape[2] > 1
+        query,
+        key,
+        value,
+        dropout_p=options.get("dropout") or 0.0,
+        is_causal=query.shape[2] == key.shape[2] > 1,
+        scale=options.get("scaling"),
+        enable_gqa=query.shape[1] != key.shape[1],
     )
     return attended.transpose(1, 2).contiguous(), None
 
 
-def build_model(recipe: Recipe) -> GPT2LMHeadModel:
-    """Return a model of the recipe's shape, freshly initialised or from `initial_model`."""
+def find_base(recipe: Recipe) -> Base | None:
+    """Return the model a recipe goes on from, or nothing where it starts from nothing."""
+    if recipe.initial_model is None:
+        return None
+    folder = Path(recipe.initial_model)
+    if not folder.is_dir():
+        folder = _catalog_folder(recipe.initial_model)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _no_model(folder, error) from None
+    return Base(folder=folder, is_encoder_decoder=config.get("is_encoder_decoder") is True)
+
+
+def build_model(recipe: Recipe, base: Base | None = None, vocab_size: int = 0) -> PreTrainedModel:
+    """Return the recipe's model, freshly initialised or from `base`, in fp32 and in training mode.
+
+    `vocab_size` of a given tokenizer wins over the recipe's.
+    """
     AttentionInterface.register(CAUSAL, causal_attention)
     torch.manual_seed(recipe.seed)
-    model = GPT2LMHeadModel(gpt2_config(recipe))
-    if recipe.initial_model is not None:
-        load_initial_weights(recipe.initial_model, model)
+    model = _fresh(recipe, vocab_size) if base is None else _loaded(recipe, base)
+    fuse_activations(model)
+    if recipe.is_lora:
+        targets = add_lora(model, recipe.lora, model.config.model_type)
+        model.lora_targets = targets
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    return model.train()
+    trained: PreTrainedModel = model.train()
+    return trained
 
 
-def load_initial_weights(folder: Path, model: nn.Module) -> None:
-    """Copy the weights of a GPT-2 folder of the same shape into the model."""
-    try:
-        load_weights(folder, model)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise RecipeError(
-            f"{folder} holds no GPT-2 of the recipe's shape ({error}).",
-            "Give the folder of a GPT-2 model, and its shape under `model:`.",
-            param="initial_model",
-        ) from None
+def fuse_activations(model: nn.Module) -> None:
+    """Put one kernel in the place of GELU's tanh form written out in eight operations."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, NewGELUActivation):
+            parent, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(parent), attribute, nn.GELU(approximate="tanh"))
 
 
-def gpt2_config(recipe: Recipe) -> GPT2Config:
-    """Return the configuration; without dropout, since the text is seen once or twice only."""
-    return GPT2Config(
-        **recipe.model.model_dump(),
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        bos_token_id=END_OF_TEXT_ID,
-        eos_token_id=END_OF_TEXT_ID,
-        attn_implementation=CAUSAL,
+def loss_sum(model: nn.Module, batch: Batch) -> Tensor:
+    """Return the cross-entropy in nats, summed over the counted tokens of the batch."""
+    return summed_cross_entropy(model, batch.inputs, batch.labels)
+
+
+def bfloat16_loss_sum(model: nn.Module, batch: Batch) -> Tensor:
+    """Return the same loss with the matrix products in bfloat16, twice as fast where AMX is."""
+    with torch.autocast("cpu", torch.bfloat16):
+        return loss_sum(model, batch)
+
+
+def compiled(loss_of: LossFunction) -> LossFunction:
+    """Return the loss compiled for batches of always the same shape."""
+    is_bfloat16 = loss_of is bfloat16_loss_sum
+    compute = torch.compile(summed_cross_entropy, dynamic=False)
+
+    def compiled_loss(model: nn.Module, batch: Batch) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
+            return compute(model, batch.inputs, batch.labels)
+
+    return compiled_loss
+
+
+def summed_cross_entropy(model: nn.Module, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+    """Return the loss of plain tensors, which is what can be compiled."""
+    logits = model(**inputs, use_cache=False).logits
+    return functional.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=NOT_COUNTED, reduction="sum"
     )
 
 
-def next_token_loss(model: nn.Module, rows: Tensor, positions: Tensor) -> Tensor:
-    """Return the mean cross-entropy in nats.
-
-    `rows` are (batch, block_size + 1) token ids, `positions` (1, block_size) where they stand.
-    """
-    logits = model(input_ids=rows[:, :-1], position_ids=positions, use_cache=False).logits
-    return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
-
-
-def bfloat16_next_token_loss(model: nn.Module, rows: Tensor, positions: Tensor) -> Tensor:
-    """Return the same loss with the matrix products in bfloat16, twice as fast where AMX is."""
-    with torch.autocast("cpu", torch.bfloat16):
-        return next_token_loss(model, rows, positions)
+def context_of(config: PretrainedConfig) -> int | None:
+    """Return the longest text that the model has positions for; none where there is no end."""
+    for name in ("n_positions", "max_position_embeddings"):
+        stated = getattr(config, name, None)
+        if isinstance(stated, int) and config.model_type not in ("t5", "mt5"):
+            return stated
+    return None
 
 
-def positions_from(first: int, block_size: int) -> Tensor:
-    """Return (1, block_size) positions; a first one above zero trains the later positions too."""
-    return torch.arange(first, first + block_size)[None]
+def _fresh(recipe: Recipe, vocab_size: int) -> PreTrainedModel:
+    config = config_of(recipe.model, vocab_size or recipe.model.vocab_size, recipe.dropout)
+    config._attn_implementation = _attention(config)
+    auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model: PreTrainedModel = auto.from_config(config)
+    return model.float()
 
 
-@torch.no_grad()
-def write_sample(
-    model: GPT2LMHeadModel, prompt_ids: list[int], *, tokens: int, seed: int
-) -> list[int]:
-    """Return a nucleus-sampled continuation; leaves the training's randomness alone."""
-    model.eval()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        prompt = torch.tensor([prompt_ids])
-        output = model.generate(
-            input_ids=prompt,
-            attention_mask=torch.ones_like(prompt),
-            max_new_tokens=tokens,
-            do_sample=True,
-            temperature=0.8,
-            top_p=0.95,
-            top_k=0,
-            pad_token_id=model.config.eos_token_id,
+def _loaded(recipe: Recipe, base: Base) -> PreTrainedModel:
+    auto = AutoModelForSeq2SeqLM if base.is_encoder_decoder else AutoModelForCausalLM
+    try:
+        config = AutoConfig.from_pretrained(base.folder, local_files_only=True)
+        _check_shape(recipe, base, config)
+        for name in dropout_names(config):
+            setattr(config, name, recipe.dropout)
+        model: PreTrainedModel = auto.from_pretrained(
+            base.folder,
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            attn_implementation=_attention(config),
         )
-    model.train()
-    return [int(token) for token in output[0]]
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise _no_model(base.folder, error) from None
+    context = context_of(model.config)
+    longest = max(recipe.block_size, recipe.final_block_size or 0)
+    if context is not None and longest > context:
+        raise RecipeError(
+            f"block_size={longest} is more than the {context} positions of {base.folder.name}.",
+            f"Set block_size to {context} or less.",
+            param="block_size",
+        )
+    return model
+
+
+def _check_shape(recipe: Recipe, base: Base, config: PretrainedConfig) -> None:
+    stated, usual, found = recipe.model, ModelRecipe(), shape_of(config)
+    for name in sorted(found):
+        if getattr(stated, name) not in (getattr(usual, name), found[name]):
+            raise RecipeError(
+                f"{base.folder} has {name}={found[name]}, and the recipe says "
+                f"{getattr(stated, name)}.",
+                "Leave `model:` out: the shape comes with the initial_model.",
+                param=f"model.{name}",
+            )
+
+
+def _attention(config: PretrainedConfig) -> str | None:
+    if config.model_type in PLAIN_ATTENTION and not getattr(config, "sliding_window", None):
+        return CAUSAL
+    return None
+
+
+def _catalog_folder(name: str) -> Path:
+    try:
+        folder = hub.local_folder(catalog.find(name))
+    except PenstockError as error:
+        raise RecipeError(error.problem, error.hint, param="initial_model") from None
+    if folder is None:
+        raise RecipeError(
+            f"The model {name} is not on this machine.",
+            f"Fetch it first: penstock models pull {name}",
+            param="initial_model",
+        )
+    return folder
+
+
+def _no_model(folder: Path, error: Exception) -> RecipeError:
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return RecipeError(
+        f"{folder} holds no model that can be trained ({reason}).",
+        "Give a model folder with config.json and model.safetensors.",
+        param="initial_model",
+    )

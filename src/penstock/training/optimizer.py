@@ -97,7 +97,7 @@ def _adamw(decayed: list[nn.Parameter], plain: list[nn.Parameter], recipe: Recip
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
+    return AdamW(groups, lr=recipe.learning_rate, betas=(0.9, recipe.adam_beta2), fused=True)
 
 
 def _wide(matrix: Tensor) -> Tensor:

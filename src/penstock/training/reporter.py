@@ -44,13 +44,27 @@ class StepReport:
 
     def line(self) -> str:
         """Return the one-line form."""
-        minutes, seconds = divmod(round(self.seconds_left), 60)
-        hours, minutes = divmod(minutes, 60)
         return (
             f"step {self.step}/{self.max_steps}  loss {self.loss:.3f}  "
             f"rate {self.rate:.2f}  {self.tokens_per_second:,.0f} tokens/s  "
-            f"{hours}:{minutes:02d}:{seconds:02d} left"
+            f"{clock_time(self.seconds_left)} left"
         )
+
+
+def clock_time(seconds: float) -> str:
+    """Return a time as h:mm:ss."""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}"
+
+
+def spoken_time(seconds: float) -> str:
+    """Return a time as a person says it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 class Reporter:

@@ -1,9 +1,16 @@
 """A message whose engine fails says so, in Anthropic's shape, before the stream and within it."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 
+import httpx2
 from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.routing import Route
 
+from penstock.api.anthropic.routing import FRAMING
+from penstock.api.sse import Event, EventStream, Patience
 from tests.api.conftest import connected
 from tests.fakes import FakeModels
 
@@ -37,3 +44,20 @@ def test_a_failure_of_a_whole_message_is_a_500_in_the_same_shape() -> None:
         said = json.loads(ask(client))
 
     assert said["type"] == "error" and said["error"]["type"] == "api_error"
+
+
+async def test_a_stream_that_has_to_wait_sends_events_of_type_ping() -> None:
+    async def slowly() -> AsyncIterator[list[Event]]:
+        await asyncio.sleep(0.2)
+        yield [{"type": "message_stop"}]
+
+    stream = EventStream(
+        slowly(), on_close=lambda: None, framing=FRAMING, patience=Patience(ping_seconds=0.05)
+    )
+    app = Starlette(routes=[Route("/", lambda _: stream)])
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        events = (await client.get("/")).text.strip().split("\n\n")
+
+    assert set(events[:-1]) == {'event: ping\ndata: {"type":"ping"}'} and len(events) > 1
+    assert events[-1].startswith("event: message_stop")

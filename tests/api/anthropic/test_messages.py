@@ -150,10 +150,8 @@ def test_models_are_listed_in_this_dialect_too(client: anthropic.Anthropic) -> N
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"tools": [{"name": "f", "input_schema": {"type": "object"}}]}, "tools"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
-        ({"output_config": {"effort": "low"}}, "output_config"),
         ({"speed": "fast"}, "speed"),
         ({"own": {"container": "c"}}, "container"),
         ({"own": {"context_management": {}}}, "context_management"),

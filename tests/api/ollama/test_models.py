@@ -74,7 +74,7 @@ def test_the_version_is_ours(server_url: str) -> None:
     assert httpx2.get(f"{server_url}/api/version").json() == {"version": __version__}
 
 
-@pytest.mark.parametrize("verb", ["pull", "push", "copy", "create", "delete"])
+@pytest.mark.parametrize("verb", ["push", "copy", "create"])
 def test_what_is_not_here_says_so_and_what_to_do(client: ollama.Client, verb: str) -> None:
     arguments: dict[str, Any] = {"copy": ("a", "b")}
     with pytest.raises(ollama.ResponseError, match=f"/api/{verb} is not here") as refused:

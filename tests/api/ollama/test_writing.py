@@ -155,7 +155,7 @@ def test_without_a_prompt_the_model_is_loaded(client: ollama.Client) -> None:
         ("generate", {"images": ["aGk="]}, "images"),
         ("generate", {"template": "{{ .Prompt }}"}, "template"),
         ("generate", {"context": [1]}, "context"),
-        ("generate", {"format": "json"}, "format"),
+        ("generate", {"format": "xml"}, "format"),
         ("generate", {"think": True}, "think"),
         ("generate", {"truncate": True}, "truncate"),
         ("generate", {"shift": True}, "shift"),
@@ -170,7 +170,7 @@ def test_without_a_prompt_the_model_is_loaded(client: ollama.Client) -> None:
         ("generate", {"options": {"temperature": 3}}, "options.temperature"),
         ("generate", {"prompt": "crab " * 900}, "prompt"),
         ("chat", {"tools": [{"type": "function"}]}, "tools"),
-        ("chat", {"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        ("chat", {"messages": [{"role": "critic", "content": "x"}]}, "messages.0.role"),
         ("chat", {"messages": [{"role": "user", "images": ["aGk="]}]}, "messages.0.images"),
     ],
 )

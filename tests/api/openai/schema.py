@@ -4,7 +4,7 @@ Reads `nullable` as OpenAPI 3.0 did: the description of OpenAI's API is written 
 version says.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 ANNOTATIONS = {
@@ -27,6 +27,7 @@ class Description:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.schemas: Mapping[str, Any] = document["components"]["schemas"]
+        self.paths: Mapping[str, Any] = document["paths"]
 
     def problems(self, value: Any, name: str) -> list[str]:
         """What is wrong with a value that should be a `name`."""
@@ -42,6 +43,43 @@ class Description:
             for inner in resolved.get("allOf", []):
                 names |= set(self._resolved(inner).get("properties", {}))
         return names
+
+    def nested_names(self, name: str, but: Container[str] = ()) -> set[str]:
+        """The properties of a request and of all that is in it: `stream_options.include_usage`.
+
+        What is in objects of the types `but` is left out: they are refused as a whole.
+        """
+        return set(self._nested(self.schemas[name], "", 4, but))
+
+    def _nested(
+        self, schema: Mapping[str, Any], prefix: str, depth: int, but: Container[str]
+    ) -> Iterator[str]:
+        schema = self._resolved(schema)
+        own_type = schema.get("properties", {}).get("type", {}).get("enum", [])
+        if not depth or any(kind in but for kind in own_type):
+            return
+        parts = [part for key in ("anyOf", "oneOf", "allOf") for part in schema.get(key, [])]
+        for part in (*parts, *([schema["items"]] if "items" in schema else [])):
+            yield from self._nested(part, prefix, depth, but)
+        for name, inner in schema.get("properties", {}).items():
+            yield prefix + name
+            yield from self._nested(inner, f"{prefix}{name}.", depth - 1, but)
+
+    def types(self, name: str) -> set[str]:
+        """The types of objects that may stand where there is a `name`."""
+        return set(self._types(self.schemas[name]))
+
+    def _types(self, schema: Mapping[str, Any]) -> Iterator[str]:
+        schema = self._resolved(schema)
+        for key in ("anyOf", "oneOf"):
+            for part in schema.get(key, []):
+                yield from self._types(part)
+        yield from schema.get("properties", {}).get("type", {}).get("enum", [])
+
+    def query_names(self, path: str) -> set[str]:
+        """What may stand after the `?` of an address that is read."""
+        told = self.paths[path]["get"].get("parameters", [])
+        return {parameter["name"] for parameter in told if parameter["in"] == "query"}
 
     def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         while "$ref" in schema:
@@ -102,6 +140,14 @@ class Description:
         if len(value) < wanted:
             yield f"{place} has {len(value)} entries"
 
+    def _check_maxItems(self, value: Any, wanted: int, place: str) -> Iterator[str]:  # noqa: N802
+        if isinstance(value, list) and len(value) > wanted:
+            yield f"{place} has {len(value)} entries"
+
+    def _check_exclusiveMinimum(self, value: Any, wanted: Any, place: str) -> Iterator[str]:  # noqa: N802
+        if isinstance(value, int | float) and value <= 0 and wanted is True:
+            yield f"{place} is not above 0"
+
     def _check_minimum(self, value: Any, wanted: float, place: str) -> Iterator[str]:
         if isinstance(value, int | float) and value < wanted:
             yield f"{place} is below {wanted}"
@@ -109,6 +155,10 @@ class Description:
     def _check_maximum(self, value: Any, wanted: float, place: str) -> Iterator[str]:
         if isinstance(value, int | float) and value > wanted:
             yield f"{place} is over {wanted}"
+
+    def _check_minLength(self, value: Any, wanted: int, place: str) -> Iterator[str]:  # noqa: N802
+        if isinstance(value, str) and len(value) < wanted:
+            yield f"{place} is shorter than {wanted}"
 
     def _check_maxLength(self, value: Any, wanted: int, place: str) -> Iterator[str]:  # noqa: N802
         if isinstance(value, str) and len(value) > wanted:

@@ -40,7 +40,7 @@ def client_of(
     models: FakeModels, folder: Path, **limits: Any
 ) -> Iterator[tuple[openai.OpenAI, TestClient]]:
     """OpenAI's client of an application in this process."""
-    with connected(models, Settings(data_dir=folder, limits=limits)) as http:
+    with connected(models, Settings(data_dir=folder, limits=limits, cache_mib=0)) as http:
         yield (
             openai.OpenAI(
                 base_url="http://127.0.0.1/v1", api_key="none", http_client=http, max_retries=0

@@ -87,7 +87,7 @@ def upload(client: TestClient, **changes: Any) -> httpx2.Response:
 @pytest.mark.parametrize(
     ("changes", "status", "param"),
     [
-        ({"data": {"purpose": "fine-tune"}}, 400, "purpose"),
+        ({"data": {"purpose": "assistants"}}, 400, "purpose"),
         ({"files": {"file": (None, "text")}}, 400, "file"),
         ({"files": {"other": ("a", b"x")}}, 400, "other"),
         ({"data": {"wrong": "x"}}, 400, "wrong"),
@@ -148,7 +148,7 @@ def test_no_name_from_a_request_reaches_the_disk(name: str, tmp_path: Path) -> N
 
     assert file["filename"] == name
     written = [p for p in tmp_path.rglob("*") if p.is_file()]
-    allowed = {"penstock.db", "penstock.db-wal", "penstock.db-shm"}
+    allowed = {"penstock.db", "penstock.db-wal", "penstock.db-shm", "secret_key"}
     assert all(p.is_relative_to(data) for p in written)
     kept = [p.name for p in written if p.name not in allowed]
     assert [(len(n), int(n, 16) > 0) for n in kept] == [(64, True)]

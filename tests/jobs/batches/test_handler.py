@@ -49,7 +49,8 @@ class Side:
             max_line_bytes=10_000,
         )
 
-    async def _ask(self, endpoint: str, body: bytes) -> Answer:
+    async def _ask(self, owner: str, endpoint: str, body: bytes) -> Answer:
+        assert owner == "o"
         number = json.loads(body)["number"]
         self.asked.append(number)
         waited = self.before(number)

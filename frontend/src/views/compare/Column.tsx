@@ -56,6 +56,7 @@ function ColumnHead({ column }: { readonly column: ComparedColumn }): JSX.Elemen
         <ColumnButtons id={id} />
       </div>
       <ModelSelect settings={settings} onChange={change} />
+      <AdapterSelect settings={settings} onChange={change} />
       <details class="column-settings">
         <summary>
           Settings {changed > 0 && <span class="changed-count">{changed} changed</span>}
@@ -94,6 +95,28 @@ function ModelSelect({ settings, onChange }: { settings: Settings; onChange(sett
       {catalog.models.value.map(({ id, label, local }) => (
         <option key={id} value={id}>
           {local ? label : `${label} (not on this machine)`}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** Not there where the model has no adapters. */
+function AdapterSelect({ settings, onChange }: { settings: Settings; onChange(settings: Settings): void }): JSX.Element | null {
+  const { catalog } = useApp();
+  const offered = catalog.adaptersOf(settings);
+  if (offered.length === 0) return null;
+  return (
+    <select
+      class="model-select"
+      aria-label="Adapter"
+      value={catalog.adapterOf(settings) ?? ""}
+      onChange={(event) => onChange({ ...settings, adapter: event.currentTarget.value || null })}
+    >
+      <option value="">no adapter</option>
+      {offered.map(({ name }) => (
+        <option key={name} value={name}>
+          {name}
         </option>
       ))}
     </select>

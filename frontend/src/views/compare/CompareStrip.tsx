@@ -6,7 +6,7 @@ import { commandsOf } from "../../commands";
 import { isRunning } from "../../generation/report";
 import { MAX_COLUMNS } from "../../state/comparing";
 import { remedyLabel } from "../../state/remedy";
-import { count, NO_STATUS, type Status } from "../../state/status";
+import { count, NO_STATUS, type Remedy, type Status } from "../../state/status";
 import { DEFAULT_SETTINGS } from "../../storage/draft";
 import { CommandButton } from "../CommandButton";
 import { Icon } from "../Icon";
@@ -66,10 +66,16 @@ export function CompareStrip({ order }: { readonly order: HiddenOrder }): JSX.El
       <StatusLine
         status={status}
         remedyLabel={status.remedy && remedyLabel(status.remedy, columns[0]?.settings ?? DEFAULT_SETTINGS, catalog)}
-        onRemedy={(remedy) => (catalog.connection.value === "offline" ? catalog.connect() : comparing.mend(remedy))}
+        onRemedy={(remedy) => mend(app, remedy)}
       />
     </footer>
   );
+}
+
+function mend({ catalog, comparing, screen }: App, remedy: Remedy): void {
+  if (remedy.kind === "limits") screen.dialog.value = "account";
+  else if (catalog.connection.value === "offline") catalog.connect();
+  else comparing.mend(remedy);
 }
 
 function statusOfAll({ catalog, comparing, desk }: App): Status {

@@ -46,6 +46,7 @@ const CONTROLS = {
   start_and_factor: JsonControl,
   json: JsonControl,
   text: TextControl,
+  prompt: TextControl,
   texts: StringsControl,
   seed: SeedControl,
 } as const;

@@ -5,7 +5,9 @@ import type { JSX } from "preact";
 import { useApp } from "../../app";
 import type { Strategy } from "../../wire";
 import { Icon } from "../Icon";
+import { ADAPTER, AdapterControl } from "./AdapterControl";
 import { NextTokens } from "./NextTokens";
+import { Presets } from "./Presets";
 import { StrategyPicker, StrategySettings } from "./Settings";
 
 export function Rail(): JSX.Element {
@@ -29,6 +31,8 @@ export function Rail(): JSX.Element {
         <div class="rail-scroll">
           <StrategyPicker settings={settings} scope="write" onChange={change} />
           <p class="strategy-description">{strategy?.description}</p>
+          <AdapterControl settings={settings} scope="write" onChange={change} />
+          <Presets settings={settings} onChange={change} />
           <StrategySettings settings={settings} scope="write" usedSeed={usedSeed} onChange={change}>
             <NextTokens />
           </StrategySettings>
@@ -42,7 +46,7 @@ export function Rail(): JSX.Element {
 /** One quiet place for what each control is and does, instead of bubbles that cover the text. */
 function Explanation({ strategy }: { readonly strategy: Strategy }): JSX.Element {
   const { screen } = useApp();
-  const parameter = strategy.parameters.find(({ name }) => name === screen.explained.value);
+  const parameter = [ADAPTER, ...strategy.parameters].find(({ name }) => name === screen.explained.value);
   return (
     <div class="explanation" aria-hidden="true">
       {parameter === undefined ? (

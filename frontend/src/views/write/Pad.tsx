@@ -34,7 +34,7 @@ export function Pad(): JSX.Element {
         setText(continuation.current, tree.text.slice(seam));
         setText(lastLine.current, lastLineHolder(tree.text));
         if (!isComposing.current) setValue(field.current, tree.text);
-        keepEnd();
+        if (tree.text !== "") keepEnd(); // examples are read from the top
       }),
     [],
   );

@@ -11,10 +11,13 @@ import { percent, visible } from "../tokens";
 import { Waterfall } from "./Waterfall";
 
 const EDGE = 8;
+/** As high as the steps of most chains, which come later. */
+const STEPS_HEIGHT = 130;
 /** Passing over a token is not asking about it. */
 const LINGER_MS = 150;
 
 interface Props {
+  /** For the life of this card: another token has a card of its own. */
   readonly span: Span;
   readonly anchor: Element | null;
   onClose(): void;
@@ -23,28 +26,31 @@ interface Props {
 export function TokenCard({ span, anchor, onClose }: Props): JSX.Element {
   const { lens, writing } = useApp();
   const card = useRef<HTMLElement>(null);
-  const place = useSignal({ left: 0, top: 0 });
+  const place = useSignal<Place | undefined>(undefined);
   const { choice } = span;
   const [first] = choice.tokens;
   const found = useSignal<NextToken | null>(null);
+  const isUnknown = useSignal(false);
   const prompt = writing.tree.value.text.slice(0, span.start);
 
+  // Once: what somebody is about to click stays where it is, whatever is found meanwhile.
   useLayoutEffect(() => {
     if (card.current !== null && anchor !== null) place.value = placeBeside(card.current, anchor);
-  }, [anchor, span, found.value]);
+  }, []);
 
   useEffect(() => {
     const controller = new AbortController();
-    found.value = null;
     const timer = setTimeout(async () => {
       const answer = await lens.look(prompt, span.asked, controller.signal);
-      if (!controller.signal.aborted) found.value = answer;
+      if (controller.signal.aborted) return;
+      found.value = answer;
+      isUnknown.value = answer === null;
     }, LINGER_MS);
     return () => {
       clearTimeout(timer);
       controller.abort();
     };
-  }, [prompt, span.asked]);
+  }, []);
 
   useEffect(() => {
     const close = (event: KeyboardEvent): void => void (event.key === "Escape" && onClose());
@@ -60,12 +66,23 @@ export function TokenCard({ span, anchor, onClose }: Props): JSX.Element {
     };
   }, []);
 
+  const shown = place.value;
+
+  /** Who chose from the keyboard goes on with it in the text. */
+  function write({ token }: TokenLogprob): void {
+    const isByKey = card.current?.querySelector(":focus-visible") !== null;
+    onClose();
+    writing.branch(span.start, token);
+    if (isByKey) document.querySelector<HTMLElement>(".field")?.focus();
+  }
+
   return (
     <section
       class="token-card"
       ref={card}
       aria-label={`The token ${visible(choice.text)}`}
-      style={{ left: `${place.value.left}px`, top: `${place.value.top}px` }}
+      data-side={shown?.side}
+      style={shown && { left: `${shown.left}px`, top: `${shown.top}px`, maxHeight: `${shown.room}px` }}
     >
       <header>
         <code>{visible(choice.text)}</code>
@@ -79,19 +96,21 @@ export function TokenCard({ span, anchor, onClose }: Props): JSX.Element {
                 token={token}
                 after={chanceAfter(found.value, token)}
                 isChosen={token.token_id === first.token_id}
-                onChoose={() => {
-                  onClose();
-                  writing.branch(span.start, token.token);
-                }}
+                onChoose={() => write(token)}
               />
             </li>
           ))}
         </ol>
       )}
-      {found.value !== null && <Waterfall stages={found.value.stages} chosen={first?.token_id ?? null} />}
+      {found.value !== null && (
+        <div class="steps">
+          <Waterfall stages={found.value.stages} chosen={first?.token_id ?? null} />
+        </div>
+      )}
+      {isUnknown.value && <p class="steps-unknown">The server did not tell what your settings made of it.</p>}
       <p class="quiet">
-        The model’s own probability{found.value === null ? "" : ", and after the settings"}. Choose another to write on
-        from there; Undo brings this text back.
+        The model’s own probability, then that after your settings. Choose another to write on from there; Undo brings
+        this text back.
       </p>
     </section>
   );
@@ -144,16 +163,27 @@ function wordsOf(bits: number, chosen: ChosenToken | undefined): string {
   return `${percent(2 ** -bits)}${place}`;
 }
 
-/** Under the token, or above it where there is no room; within the sheet in any case. */
-function placeBeside(card: HTMLElement, anchor: Element): { left: number; top: number } {
+interface Place {
+  readonly side: "below" | "above";
+  readonly left: number;
+  /** Of the card's edge at the token. */
+  readonly top: number;
+  /** For the whole card. */
+  readonly room: number;
+}
+
+/** Under the token, or above it where there is more room; within the sheet in any case. */
+function placeBeside(card: HTMLElement, anchor: Element): Place {
   const sheet = card.parentElement?.getBoundingClientRect() ?? new DOMRect();
   const scroller = card.closest(".scroller")?.getBoundingClientRect() ?? sheet;
   const rects = anchor.getClientRects();
   const token = rects[rects.length - 1] ?? anchor.getBoundingClientRect();
   const rightmost = Math.min(sheet.right, scroller.right - EDGE) - card.offsetWidth;
-  const isBelow = token.bottom + card.offsetHeight < scroller.bottom || token.top - card.offsetHeight < scroller.top;
-  return {
-    left: Math.max(scroller.left + EDGE, Math.min(token.left, rightmost)) - sheet.left,
-    top: (isBelow ? token.bottom : token.top - card.offsetHeight) - sheet.top,
-  };
+  const left = Math.max(scroller.left + EDGE, Math.min(token.left, rightmost)) - sheet.left;
+  const below = scroller.bottom - token.bottom - EDGE;
+  const above = token.top - scroller.top - EDGE;
+  const isBelow = below >= card.offsetHeight + STEPS_HEIGHT || below >= above || above < card.offsetHeight;
+  return isBelow
+    ? { side: "below", left, top: token.bottom - sheet.top, room: Math.max(below, card.offsetHeight + STEPS_HEIGHT) }
+    : { side: "above", left, top: token.top - sheet.top, room: above };
 }

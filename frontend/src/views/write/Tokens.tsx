@@ -3,12 +3,14 @@
  * caret is in, what else the model could have written.
  */
 
-import { computed, useComputed, useSignal } from "@preact/signals";
+import { computed, useComputed } from "@preact/signals";
 import type { JSX, RefObject } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { useApp } from "../../app";
 import { type Span, spanAt, spansOf } from "../../document/spans";
 import { surpriseOf } from "../../generation/choices";
+import { followHand } from "./hand";
+import { createPointing } from "./pointing";
 import { TokenCard } from "./TokenCard";
 
 /** As many bits and more are shown alike: one chance in a thousand. */
@@ -21,30 +23,20 @@ interface Props {
 export function Tokens({ field }: Props): JSX.Element {
   const { writing } = useApp();
   const spans = useMemo(() => computed(() => spansOf(writing.tree.value, writing.shownReport.value)), []);
-  const pointedAt = useSignal<number | null>(null);
+  const pointing = useMemo(createPointing, []);
   const layer = useRef<HTMLDivElement>(null);
-  const text = writing.tree.value.text;
+  const { current, text } = writing.tree.value;
 
   useEffect(() => {
-    const editor = field.current;
-    if (editor === null) return;
-    const point = (event: PointerEvent): void => {
-      if (event.pointerType === "mouse") pointedAt.value = tokenUnder(event, layer.current) ?? pointedAt.value;
-    };
-    const followCaret = (): void => {
-      if (document.activeElement !== editor || editor.selectionStart !== editor.selectionEnd) return;
-      pointedAt.value = writing.isRunning.value ? null : spanAt(spans.value, editor.selectionStart);
-    };
-    editor.addEventListener("pointermove", point);
-    document.addEventListener("selectionchange", followCaret);
-    return () => {
-      editor.removeEventListener("pointermove", point);
-      document.removeEventListener("selectionchange", followCaret);
-    };
+    const caretToken = (offset: number): number | null => (writing.isRunning.value ? null : spanAt(spans.value, offset));
+    return field.current === null ? undefined : followHand(field.current, layer, pointing, caretToken);
   }, []);
 
-  const index = pointedAt.value;
-  const span = useComputed(() => (pointedAt.value === null ? undefined : spans.value[pointedAt.value])).value;
+  // Its number means another token in another text.
+  useLayoutEffect(() => () => pointing.choose(null), [current]);
+
+  const index = pointing.token.value;
+  const span = useComputed(() => (pointing.token.value === null ? undefined : spans.value[pointing.token.value])).value;
   return (
     <>
       <div class="drawn tokens" aria-hidden="true" ref={layer}>
@@ -66,9 +58,10 @@ export function Tokens({ field }: Props): JSX.Element {
       </div>
       {span !== undefined && index !== null && (
         <TokenCard
+          key={span.start}
           span={span}
           anchor={layer.current?.querySelector(`[data-token="${index}"]`) ?? null}
-          onClose={() => (pointedAt.value = null)}
+          onClose={() => pointing.choose(null)}
         />
       )}
     </>
@@ -96,14 +89,4 @@ function pieces(text: string, spans: readonly Span[]): Piece[] {
 
 function tintOf({ choice }: Span): number {
   return Math.round(Math.min(1, surpriseOf(choice) / MOST_BITS) * 100);
-}
-
-/** The editor lies above the tokens, so they are looked for through it. */
-function tokenUnder(event: PointerEvent, layer: HTMLElement | null): number | null {
-  if (layer === null) return null;
-  for (const rect of document.elementsFromPoint(event.clientX, event.clientY)) {
-    const number = rect instanceof HTMLElement && layer.contains(rect) ? rect.dataset.token : undefined;
-    if (number !== undefined) return Number(number);
-  }
-  return null;
 }

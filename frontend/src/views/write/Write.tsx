@@ -4,6 +4,7 @@ import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import { useApp } from "../../app";
 import { Rail } from "../rail/Rail";
+import { BeamTree } from "./BeamTree";
 import { Branches } from "./Branches";
 import { Examples } from "./Examples";
 import { Pad } from "./Pad";
@@ -17,6 +18,7 @@ export function Write(): JSX.Element {
       {screen.showsBranches.value && <Branches />}
       <div class="scroller" data-empty={isEmpty}>
         <Pad />
+        <BeamTree />
         {isEmpty && <Examples />}
       </div>
       <Rail />

@@ -81,7 +81,11 @@ function repeatsItself({ tree, shownReport }: App["writing"]): boolean {
   return shownReport.value.phase === "finished" && hasTwin(tree.value, tree.value.current);
 }
 
-function mend({ catalog, writing }: App, remedy: Remedy): void {
+function mend({ catalog, writing, screen }: App, remedy: Remedy): void {
+  if (remedy.kind === "limits") {
+    screen.dialog.value = "account";
+    return;
+  }
   writing.settings.value = remedied(writing.settings.value, remedy);
   if (catalog.connection.value === "offline") catalog.connect();
   else if (remedy.kind === "adjust") writing.again();

@@ -5,22 +5,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from penstock.api.openai.fields import NO_FORMS, NO_TOOLS, Harmless, Refused, Rule
+from penstock.api.openai.fields import Harmless, Refused, Rule
 
 CacheHint = Annotated[dict[str, Any], Field(max_length=4)]
 
 COUNT_RULES: Sequence[Rule] = (
     Harmless(name="cache_control", wire=CacheHint, why="A hint for Anthropic's cache."),
-    Refused(
-        name="output_config",
-        neutral=({},),
-        why=NO_FORMS,
-        instead="Leave it out and ask for the format in a message.",
-    ),
     Refused(name="speed", neutral=("standard",), why="There is one speed."),
     Refused(name="thinking", neutral=({"type": "disabled"},), why="No model here thinks apart."),
-    Refused(name="tool_choice", neutral=({"type": "none"}, {"type": "auto"}), why=NO_TOOLS),
-    Refused(name="tools", neutral=([],), why=NO_TOOLS),
 )
 MESSAGE_RULES: Sequence[Rule] = (
     *COUNT_RULES,
@@ -33,7 +25,7 @@ MESSAGE_RULES: Sequence[Rule] = (
     Refused(name="context_management", why="A conversation is never cut or edited here."),
     Refused(name="diagnostics", why="There is no prompt cache to tell of."),
     Refused(name="inference_geo", why="There is one place, this server."),
-    Refused(name="mcp_servers", neutral=([],), why=NO_TOOLS),
+    Refused(name="mcp_servers", neutral=([],), why="No other servers are asked."),
     Refused(
         name="service_tier", neutral=("auto", "standard_only"), why="There is one tier of service."
     ),

@@ -6,20 +6,11 @@ from typing import Any, Literal
 from fastapi import Request
 from starlette.responses import Response
 
+from penstock.api.error_shapes import as_anthropic
 from penstock.api.errors import error_body, error_response, status_of
 from penstock.api.openai.routing import OpenAIRoute, failures
 from penstock.api.playground.answers import Answer
 from penstock.api.sse import Framing, encode_named
-
-TYPE_OF_STATUS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-}
 
 
 class AnthropicErrorDetail(Answer):
@@ -44,8 +35,10 @@ FAILURES = failures(AnthropicProblem)
 class AnthropicRoute(OpenAIRoute):
     """A route that refuses as Anthropic does and names the request in each answer."""
 
+    IDLE_QUERIES = frozenset({"beta"})
+
     def refuse(self, request: Request, status: int, body: Mapping[str, Any]) -> Response:
-        said = present_error(status, body) | {"request_id": _request_id(request)}
+        said = as_anthropic(status, body) | {"request_id": _request_id(request)}
         return error_response(status, said)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -59,16 +52,8 @@ class AnthropicRoute(OpenAIRoute):
         return answer_named
 
 
-def present_error(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
-    """An error object in Anthropic's shape. `param` is ours: the field that it is about."""
-    error = body["error"]
-    kind = TYPE_OF_STATUS.get(status, "invalid_request_error" if status < 500 else "api_error")
-    said = {"type": kind, "message": error["message"], "param": error["param"]}
-    return {"type": "error", "error": said}
-
-
 def _error_event(error: Exception) -> dict[str, Any]:
-    return present_error(status_of(error), error_body(error))
+    return as_anthropic(status_of(error), error_body(error))
 
 
 def _request_id(request: Request) -> str:

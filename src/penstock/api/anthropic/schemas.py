@@ -3,48 +3,23 @@
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, create_model
-from pydantic_core import PydanticCustomError
 
-from penstock.api.anthropic.fields import COUNT_RULES, MESSAGE_RULES
+from penstock.api.anthropic.fields import COUNT_RULES, MESSAGE_RULES, CacheHint
+from penstock.api.anthropic.turns import BLOCKS, HINT, read_text, read_turn
 from penstock.api.openai.fields import wire_fields
+from penstock.api.openai.formats import MAX_TOOLS, FunctionName
 from penstock.api.openai.schemas import (
     MAX_MESSAGES,
-    MAX_PARTS,
     MOST_TOKENS,
     TEXT_OR_PARTS,
     OwnFields,
 )
 from penstock.api.playground.schemas import Strict
-from penstock.api.playground.wire_types import Name, StopString, check_text
+from penstock.api.playground.wire_types import Name, StopString, Text
 from penstock.types import MAX_STOP_STRINGS
 
-BLOCK_FIELDS = {"type", "text", "cache_control", "citations"}
-
-
-def _text(value: Any) -> str:
-    """A string, or the texts of blocks one after the other."""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list) or not 1 <= len(value) <= MAX_PARTS:
-        raise PydanticCustomError("content", f"Use a string or 1 to {MAX_PARTS} blocks of text")
-    return "".join(_text_of_block(block) for block in value)
-
-
-def _text_of_block(block: Any) -> str:
-    """A block's text. Its `cache_control` changes nothing, and there are no citations."""
-    match block:
-        case {"type": "text", "text": str(text)} if block.keys() <= BLOCK_FIELDS:
-            if block.get("citations"):
-                raise PydanticCustomError("content", "Citations are not supported: leave them out")
-            return text
-        case {"type": str(kind)} if kind != "text":
-            raise PydanticCustomError("content", f"Models here read text, not {kind[:40]}")
-    raise PydanticCustomError("content", 'Use blocks like {"type": "text", "text": "..."}')
-
-
-Blocks = Annotated[
-    Any, AfterValidator(_text), AfterValidator(check_text), WithJsonSchema(TEXT_OR_PARTS)
-]
+Turn = Annotated[Any, AfterValidator(read_turn), WithJsonSchema(TEXT_OR_PARTS)]
+Blocks = Annotated[Any, AfterValidator(read_text), WithJsonSchema(TEXT_OR_PARTS)]
 System = Blocks | None
 
 
@@ -52,10 +27,67 @@ class AnthropicTurnBody(Strict):
     """One turn of a conversation."""
 
     role: Literal["user", "assistant", "system"] = Field(description="Who speaks.")
-    content: Blocks = Field(description="A text, or blocks of type `text`, which are joined.")
+    content: Annotated[Turn, BLOCKS] = Field(description="A text, or blocks.")
+
+
+class AnthropicToolBody(Strict):
+    """A function that the model may call."""
+
+    type: Literal["custom"] | None = Field(None, description="A tool of your own.")
+    name: FunctionName = Field(description="Its name.")
+    description: Text | None = Field(None, description="What it does, for the model.")
+    input_schema: dict[str, Any] = Field(description="A JSON schema of its arguments.")
+    strict: bool | None = Field(
+        None, description="Refuse a schema with keywords that cannot be followed, not ignore them."
+    )
+    cache_control: CacheHint | None = Field(None, description=HINT)
+    eager_input_streaming: bool | None = Field(
+        None, description="Arguments always come as they are written."
+    )
+
+
+class AnthropicToolChoice(Strict):
+    """Whether a tool is to be called, and which."""
+
+    type: Literal["auto", "any", "tool", "none"] = Field(description="Whether.")
+    name: FunctionName | None = Field(None, description="Which, with type `tool`.")
+    disable_parallel_tool_use: bool | None = Field(None, description="At most one call.")
+
+
+class OutputFormat(Strict):
+    """The form of the answer."""
+
+    type: Literal["json_schema"] = Field(description="JSON.")
+    wire_schema: dict[str, Any] = Field(alias="schema", description="The JSON schema.")
+
+
+class OutputConfig(Strict):
+    """How the answer is to be."""
+
+    format: OutputFormat | None = Field(None, description="The form, which is always followed.")
+    effort: None = Field(None, description="No model here has such a setting.")
+    task_budget: None = Field(None, description="No model here has such a setting.")
 
 
 Turns = Annotated[list[AnthropicTurnBody], Field(min_length=1, max_length=MAX_MESSAGES)]
+
+
+class Called(Strict):
+    """What messages and their counts have in common."""
+
+    tools: Annotated[list[AnthropicToolBody], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="Functions that the model may call. Their arguments fit their schemas."
+    )
+    tool_choice: AnthropicToolChoice | None = Field(
+        None, description="Whether and which the model calls; else as it sees fit."
+    )
+    output_config: OutputConfig | None = Field(None, description="The form of the answer.")
+    messages: Turns = Field(
+        description="The conversation so far. Where the last turn is the assistant's, it is "
+        "continued."
+    )
+    system: System = Field(None, description="What comes before the conversation.")
+
 
 if TYPE_CHECKING:
 
@@ -72,24 +104,17 @@ else:
     )
 
 
-class AnthropicMessagesBody(OwnFields, UnsupportedInMessages):
+class AnthropicMessagesBody(OwnFields, Called, UnsupportedInMessages):
     """`POST /v1/messages`."""
 
     max_tokens: int = Field(ge=0, le=MOST_TOKENS, description="How many tokens to write at most.")
-    messages: Turns = Field(
-        description="The conversation so far. Where the last turn is the assistant's, it is "
-        "continued."
-    )
-    system: System = Field(None, description="What comes before the conversation.")
     stop_sequences: list[StopString] | None = Field(
         None, max_length=MAX_STOP_STRINGS, description="End just before any of these strings."
     )
     stream: bool | None = Field(None, description="Send the text as it is written, as events.")
 
 
-class CountBody(UnsupportedInCounts):
+class CountBody(Called, UnsupportedInCounts):
     """`POST /v1/messages/count_tokens`."""
 
     model: Name = Field(description="An id from `GET /v1/models`.")
-    messages: Turns = Field(description="The conversation so far.")
-    system: System = Field(None, description="What comes before the conversation.")

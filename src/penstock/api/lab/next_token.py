@@ -14,6 +14,7 @@ from penstock.api.playground.generate import FAILURES
 from penstock.api.playground.presenting import stages, token_answer
 from penstock.api.playground.schemas import GenerationFields, PromptField
 from penstock.api.services import Services, ServicesDep
+from penstock.serving.callers import caller
 from penstock.serving.models import ServedModel
 from penstock.serving.router import Generation
 from penstock.types import ChosenLogprob, GenerationRequest, SequenceFinished
@@ -51,7 +52,10 @@ class NextTokenAnswer(Answer):
     responses=FAILURES,
 )
 async def next_token(body: NextTokenBody, request: Request, services: ServicesDep) -> Response:
-    """Nothing is generated: the distribution after the prompt, and after each step of the chain."""
+    """Nothing is generated: the distribution after the prompt, and after each step of the chain.
+
+    It counts against limits of tokens and of a minute's requests, not of a day's.
+    """
     asked = understand(body.prompt, body, services.defaults)
     opening = _open(services, asked, body.candidates)
     generation = await unless_disconnected(request, opening)
@@ -79,6 +83,8 @@ async def _open(services: Services, asked: Asked, candidates: int) -> Generation
             trace=candidates,
         )
 
+    caller().keeps_history = False  # nobody asked for a text
+    caller().allowance.only_look()
     return await services.router.submit(
         asked.model, asked.num_sequences, one_step, keep_alive_seconds=asked.keep_alive_seconds
     )

@@ -15,12 +15,18 @@ from penstock.api.playground.answers import Answer, TokenAnswer
 from penstock.api.playground.asking import words_named
 from penstock.api.playground.generate import FAILURES
 from penstock.api.playground.presenting import LOWEST_LOGPROB, token_answer
-from penstock.api.playground.schemas import NAMED_TOKENS, NamedTokens, Strict
-from penstock.api.playground.wire_types import Name, Text
+from penstock.api.playground.schemas import (
+    ADAPTER,
+    KEEP_ALIVE,
+    NAMED_TOKENS,
+    NamedTokens,
+    Strict,
+)
+from penstock.api.playground.wire_types import KeepAlive, Name, Text
 from penstock.api.services import Services, ServicesDep
 from penstock.serving.models import ServedModel
 from penstock.serving.router import Generation
-from penstock.types import ChosenLogprob, GenerationRequest, PromptScored
+from penstock.types import MAX_LOGPROBS, ChosenLogprob, GenerationRequest, PromptScored
 
 router = APIRouter(route_class=JsonRoute, tags=["lab"])
 
@@ -37,7 +43,11 @@ class TextBody(Strict):
 class ScoreBody(TextBody):
     """`POST /lab/score`."""
 
-    top: int = Field(0, ge=0, le=20, description="How many of the likeliest tokens beside each.")
+    adapter: Name | None = ADAPTER
+    keep_alive: KeepAlive | None = KEEP_ALIVE
+    top: int = Field(
+        0, ge=0, le=MAX_LOGPROBS, description="How many of the likeliest tokens beside each."
+    )
     named_tokens: NamedTokens | None = NAMED_TOKENS
 
 
@@ -134,9 +144,11 @@ async def _open(services: Services, body: ScoreBody) -> Generation:
             max_new_tokens=0,
             prompt_logprobs=body.top,
             named_tokens=words_named(body.named_tokens),
+            adapter=body.adapter,
         )
 
-    return await services.router.submit(body.model or services.defaults.model, 1, build)
+    name = body.model or services.defaults.model
+    return await services.router.submit(name, 1, build, keep_alive_seconds=body.keep_alive)
 
 
 async def _scored(generation: Generation) -> PromptScored:

@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from penstock.api.ollama import absent, embedding, models, writing
+from penstock.api.ollama import absent, embedding, fetching, models, writing
 
-OLLAMA: tuple[ModuleType, ...] = (writing, embedding, models, absent)
+OLLAMA: tuple[ModuleType, ...] = (writing, embedding, models, fetching, absent)

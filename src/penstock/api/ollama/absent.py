@@ -1,4 +1,4 @@
-"""The routes of Ollama's API that change which models there are: not here, in so many words."""
+"""The routes of Ollama's API that make or publish models: not here, in so many words."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -7,16 +7,10 @@ from starlette.responses import Response
 from penstock.api.errors import error_response
 from penstock.api.ollama.routing import FAILURES, OllamaRoute
 
-PULL = "Use `POST /models/ID/pull`, or `penstock models pull` at the server."
 INSTEAD = {
-    ("POST", "/pull"): PULL,
     ("POST", "/push"): "Nothing is published from here.",
     ("POST", "/create"): "Put the model's folder into the `models` folder of the data directory.",
     ("POST", "/copy"): "A model has one name here, and the aliases of its catalog entry.",
-    (
-        "DELETE",
-        "/delete",
-    ): "Use `DELETE /models/ID`, or `penstock models remove` at the server.",
 }
 
 router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"], responses=FAILURES)

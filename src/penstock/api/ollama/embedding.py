@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from penstock.api.disconnect import unless_disconnected
-from penstock.api.embedding import Prompt, embed
+from penstock.api.embedding import EmbeddingOptions, Prompt, embed
 from penstock.api.ollama.fields import EMBED_RULES
 from penstock.api.ollama.presenting import Clock
 from penstock.api.ollama.routing import FAILURES, OllamaRoute
@@ -38,7 +38,7 @@ async def embed_texts(body: EmbedBody, request: Request, services: ServicesDep) 
 async def embed_text(body: EmbeddingsBody, request: Request, services: ServicesDep) -> Response:
     """As `/api/embed` for one text, in its former shape."""
     refuse_unsupported(body, EMBED_RULES)
-    working = embed(services, body.model, [body.prompt], new_id("embd"))
+    working = embed(services, body.model, [body.prompt], _how(body))
     embedded = await unless_disconnected(request, working)
     return json_response({"embedding": embedded.vectors[0]})
 
@@ -52,7 +52,7 @@ async def _embed(services: Services, body: EmbedBody) -> dict[str, Any]:
     truncated: list[int] = []
     if body.truncate:
         prompts, truncated = await _cut(model, body.input)
-    embedded = await embed(services, body.model, prompts, new_id("embd"))
+    embedded = await embed(services, body.model, prompts, _how(body))
     answer = {
         "model": model.model.id,
         "embeddings": embedded.vectors,
@@ -60,6 +60,11 @@ async def _embed(services: Services, body: EmbedBody) -> dict[str, Any]:
         "prompt_eval_count": embedded.num_tokens,
     }
     return {**answer, "truncated": truncated} if body.truncate else answer
+
+
+def _how(body: EmbedBody | EmbeddingsBody) -> EmbeddingOptions:
+    adapter = None if body.options is None else body.options.adapter
+    return EmbeddingOptions(new_id("embd"), adapter, body.keep_alive)
 
 
 async def _cut(model: ModelTexts, texts: Sequence[str]) -> tuple[list[Prompt], list[int]]:

@@ -1,9 +1,8 @@
 """The fields of Ollama's requests that change nothing here: harmless, or refused by name."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from penstock.api.openai.fields import NO_FORMS, NO_TOOLS, Harmless, Refused, Rule
+from penstock.api.openai.fields import Harmless, Refused, Rule
 
 Hint = bool | int
 RUNNING = "How models are run is set for the whole server."
@@ -25,26 +24,13 @@ OPTION_RULES: Sequence[Rule] = (
         instead="Leave it out, or use dry_multiplier with dry_penalty_last_n.",
     ),
 )  # fmt: skip
-KEEP_ALIVE = Harmless(
-    name="keep_alive",
-    wire=int | float | str,
-    why="Here it is said to `POST /models/ID/load` or set for the whole server.",
-)
 LENGTH_RULES: Sequence[Rule] = (
     Refused(name="shift", neutral=(False,), why="A text ends where the context is full."),
     Refused(name="truncate", neutral=(False,), why="A prompt that does not fit is refused."),
 )
-FORMAT = Refused(
-    name="format",
-    neutral=("",),
-    why=NO_FORMS,
-    instead="Leave it out and ask for the format in words.",
-)
 THINK = Refused(name="think", neutral=(False,), why="No model here thinks apart.")
 GENERATE_RULES: Sequence[Rule] = (
-    KEEP_ALIVE,
     *LENGTH_RULES,
-    FORMAT,
     THINK,
     Refused(name="context", neutral=([],), why="Send the conversation to /api/chat."),
     Refused(name="images", neutral=([],), why="Models here read text."),
@@ -57,13 +43,14 @@ GENERATE_RULES: Sequence[Rule] = (
     ),
 )
 CHAT_RULES: Sequence[Rule] = (
-    KEEP_ALIVE,
     *LENGTH_RULES,
-    FORMAT,
     THINK,
-    Refused(name="tools", neutral=([],), why=NO_TOOLS),
 )
-EMBED_RULES: Sequence[Rule] = (
-    KEEP_ALIVE,
-    Harmless(name="options", wire=dict[str, Any], why="Nothing is drawn for an embedding."),
+EMBED_RULES: Sequence[Rule] = ()
+PULL_RULES: Sequence[Rule] = (
+    Refused(
+        name="insecure",
+        neutral=(False,),
+        why="The hub is asked as HF_ENDPOINT says, and its certificate is checked.",
+    ),
 )

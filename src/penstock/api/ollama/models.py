@@ -14,7 +14,7 @@ from penstock.api.services import Services, ServicesDep
 from penstock.errors import InvalidParameter
 from penstock.serving.model_states import ModelStatus
 
-FOREVER = timedelta(days=365 * 100)  # Ollama's own date for a model that stays
+FOREVER_SECONDS = 100 * 365 * 86_400  # Ollama too has a far date for a model that stays
 CAPABILITIES = ["completion", "embedding"]
 
 router = APIRouter(prefix="/api", route_class=OllamaRoute, tags=["ollama"], responses=FAILURES)
@@ -35,14 +35,13 @@ async def list_models(services: ServicesDep) -> dict[str, Any]:
 
 @router.get("/ps", summary="The models that are loaded")
 async def list_loaded(services: ServicesDep) -> dict[str, Any]:
-    """Every model in memory. They stay until the server's own rules let them go."""
-    expires_at = _as_time(datetime.now(UTC) + FOREVER)
+    """Every model in memory, and until when it stays if nobody asks it."""
     models = [
         {
             **_entry(status),
             "size_vram": 0,
             "context_length": status.model.context_length,
-            "expires_at": expires_at,
+            "expires_at": _as_time(datetime.now(UTC) + _time_left(services, status.card.id)),
         }
         for status in services.lifecycle.statuses()
         if status.model is not None
@@ -68,6 +67,10 @@ async def show_model(body: ShowBody, request: Request, services: ServicesDep) ->
     if body.verbose:
         answer["template"] = await unless_disconnected(request, _template(services, name))
     return answer
+
+
+def _time_left(services: Services, model_id: str) -> timedelta:
+    return timedelta(seconds=min(services.lifecycle.seconds_left(model_id), FOREVER_SECONDS))
 
 
 async def _template(services: Services, name: str) -> str:

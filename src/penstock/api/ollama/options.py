@@ -1,5 +1,8 @@
 """From Ollama's options to what the engine is asked. Pure; knows no HTTP."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from penstock.api.ollama.fields import OPTION_RULES
 from penstock.api.ollama.schemas import Options, Written
 from penstock.api.openai.asking import Asked, decide
@@ -13,7 +16,9 @@ DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.9}
 NAMES = {"repetition_penalty": "repeat_penalty"}
 
 
-def ask(body: Written, num_prompt: int, model: ServedModel) -> Asked:
+def ask(
+    body: Written, num_prompt: int, model: ServedModel, form: Mapping[str, Any] | None = None
+) -> Asked:
     """What is asked with a prompt of so many tokens. Raises `InvalidParameter`."""
     options = body.options or Options()
     refuse_unsupported(options, OPTION_RULES)
@@ -28,6 +33,7 @@ def ask(body: Written, num_prompt: int, model: ServedModel) -> Asked:
         max_new_tokens=_max_new_tokens(options, num_prompt, model),
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         stop=tuple(options.stop or ()),
+        form=form,
     )
 
 

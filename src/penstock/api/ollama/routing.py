@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from penstock.api.error_shapes import as_ollama
 from penstock.api.errors import error_body, error_response
 from penstock.api.openai.routing import OpenAIRoute, failures
 from penstock.api.playground.answers import Answer
@@ -26,16 +27,11 @@ class OllamaRoute(OpenAIRoute):
     """A route that refuses as Ollama does."""
 
     def refuse(self, request: Request, status: int, body: Mapping[str, Any]) -> Response:
-        return error_response(status, present_error(body))
-
-
-def present_error(body: Mapping[str, Any]) -> dict[str, Any]:
-    """An error object in Ollama's shape."""
-    return {"error": body["error"]["message"]}
+        return error_response(status, as_ollama(body))
 
 
 def _error_event(error: Exception) -> dict[str, Any]:
-    return present_error(error_body(error))
+    return as_ollama(error_body(error))
 
 
 # No pings: a client would take an empty line for a broken answer.

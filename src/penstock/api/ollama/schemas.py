@@ -3,14 +3,37 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
-from penstock.api.ollama.fields import CHAT_RULES, EMBED_RULES, GENERATE_RULES, OPTION_RULES
+from penstock.api.ollama.fields import (
+    CHAT_RULES,
+    EMBED_RULES,
+    GENERATE_RULES,
+    OPTION_RULES,
+    PULL_RULES,
+)
 from penstock.api.openai.fields import Rule, wire_fields
+from penstock.api.openai.formats import MAX_TOOLS, ToolBody
 from penstock.api.openai.schemas import MAX_INPUTS, MAX_MESSAGES, MOST_TOKENS, Choices
-from penstock.api.playground.schemas import Strict
-from penstock.api.playground.wire_types import Name, StopStrings, Text, check_text
+from penstock.api.playground.schemas import ADAPTER, KEEP_ALIVE, Strict
+from penstock.api.playground.wire_types import (
+    BRANCH,
+    KeepAlive,
+    Name,
+    StopStrings,
+    Text,
+    check_text,
+)
 
 LATEST = ":latest"  # Ollama's clients append it to names without a tag
 
@@ -50,11 +73,21 @@ if TYPE_CHECKING:
 
     class UnsupportedInEmbed(Strict): ...
 
+    class UnsupportedInPull(Strict): ...
+
 else:
     UnsupportedOptions = _with("UnsupportedOptions", OPTION_RULES)
     UnsupportedInGenerate = _with("UnsupportedInGenerate", GENERATE_RULES)
     UnsupportedInChat = _with("UnsupportedInChat", CHAT_RULES)
     UnsupportedInEmbed = _with("UnsupportedInEmbed", EMBED_RULES)
+    UnsupportedInPull = _with("UnsupportedInPull", PULL_RULES)
+
+
+Format = Annotated[
+    Annotated[Literal["", "json"], Tag(f"{BRANCH}word")]
+    | Annotated[dict[str, Any], Tag(f"{BRANCH}schema")],
+    Discriminator(lambda value: f"{BRANCH}{'schema' if isinstance(value, dict) else 'word'}"),
+]
 
 
 class Options(Choices, UnsupportedOptions):
@@ -77,7 +110,11 @@ class Written(Strict):
 
     model: ModelName = Field(description="An id from `GET /api/tags`.")
     options: Options | None = Field(None, description="How the text is written.")
+    keep_alive: KeepAlive | None = KEEP_ALIVE
     stream: bool | None = Field(None, description="Send the text as it is written; else true.")
+    format: Format | None = Field(
+        None, description="The form of the answer: `json`, or a JSON schema; always followed."
+    )
     logprobs: bool | None = Field(None, description="Report log-probabilities.")
     top_logprobs: int | None = Field(
         None, ge=0, le=20, description="Of so many rivals too. Only with `logprobs`."
@@ -87,20 +124,42 @@ class Written(Strict):
 class OllamaGenerateBody(Written, UnsupportedInGenerate):
     """`POST /api/generate`."""
 
-    prompt: Text | None = Field(None, description="The text; without one the model is loaded.")
+    prompt: Text | None = Field(
+        None, description="The text; without one the model is loaded, or unloaded."
+    )
     system: Text | None = Field(None, description="What comes before the prompt.")
     raw: bool | None = Field(None, description="Take the prompt as it is, without a template.")
+
+
+class OllamaCalledFunction(Strict):
+    """The function that was called."""
+
+    name: Name = Field(description="Its name.")
+    arguments: dict[str, Any] = Field(description="What it was given.")
+    index: int | None = Field(None, description="As it comes back in an answer.")
+
+
+class OllamaCallBody(Strict):
+    """A call that the assistant made, as it comes back in an answer."""
+
+    id: Name | None = Field(None, description="Given to the model's chat template.")
+    function: OllamaCalledFunction = Field(description="What was called.")
 
 
 class OllamaTurnBody(Strict):
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant"] = Field(description="Who speaks.")
+    role: Literal["system", "user", "assistant", "tool"] = Field(
+        description="Who speaks; `tool` answers a call."
+    )
     content: Text | None = Field(None, description="What is said.")
-    images: list[None] | None = Field(None, max_length=0)
-    thinking: Literal[""] | None = None
-    tool_calls: list[None] | None = Field(None, max_length=0)
-    tool_name: Literal[""] | None = None
+    images: list[None] | None = Field(None, max_length=0, description="Models here read text.")
+    thinking: Literal[""] | None = Field(None, description="No model here thinks apart.")
+    tool_calls: Annotated[list[OllamaCallBody], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="The calls that the assistant made."
+    )
+    tool_name: Text | None = Field(None, description="Of the tool that answers.")
+    tool_call_id: Name | None = Field(None, description="Of the call that is answered.")
 
 
 class OllamaChatBody(Written, UnsupportedInChat):
@@ -109,9 +168,25 @@ class OllamaChatBody(Written, UnsupportedInChat):
     messages: list[OllamaTurnBody] = Field(
         default_factory=list,
         max_length=MAX_MESSAGES,
-        description="The conversation so far; without one the model is loaded. Where the last turn "
-        "is the assistant's, it is continued.",
+        description="The conversation so far; without one the model is loaded, or unloaded where "
+        "`keep_alive` is 0. Where the last turn is the assistant's, it is continued.",
     )
+    tools: Annotated[list[ToolBody], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="Functions that the model may call. Their arguments fit their schemas."
+    )
+
+
+class EmbedOptions(BaseModel):
+    """Of Ollama's options only this says something of an embedding: nothing is drawn for one."""
+
+    model_config = ConfigDict(extra="allow")
+
+    adapter: Name | None = ADAPTER
+
+
+EMBED_OPTIONS = Field(
+    None, description="Only `adapter` counts; the others are for drawing, and nothing is drawn."
+)
 
 
 class EmbedBody(UnsupportedInEmbed):
@@ -119,6 +194,8 @@ class EmbedBody(UnsupportedInEmbed):
 
     model: ModelName = Field(description="An id from `GET /api/tags`.")
     input: Inputs = Field(description="A text, or several.")
+    options: EmbedOptions | None = EMBED_OPTIONS
+    keep_alive: KeepAlive | None = KEEP_ALIVE
     truncate: bool | None = Field(
         None, description="Cut texts that do not fit, and say which; else they are refused."
     )
@@ -132,11 +209,24 @@ class EmbeddingsBody(UnsupportedInEmbed):
 
     model: ModelName = Field(description="An id from `GET /api/tags`.")
     prompt: Annotated[Text, Field(min_length=1)] = Field(description="The text.")
+    options: EmbedOptions | None = EMBED_OPTIONS
+    keep_alive: KeepAlive | None = KEEP_ALIVE
 
 
-class ShowBody(Strict):
-    """`POST /api/show`."""
+class NamedBody(Strict):
+    """What names a model. `DELETE /api/delete`."""
 
     model: ModelName | None = Field(None, description="An id from `GET /api/tags`.")
     name: ModelName | None = Field(None, description="The former name of `model`.")
+
+
+class PullBody(NamedBody, UnsupportedInPull):
+    """`POST /api/pull`."""
+
+    stream: bool | None = Field(None, description="Tell how far it is; else true.")
+
+
+class ShowBody(NamedBody):
+    """`POST /api/show`."""
+
     verbose: bool | None = Field(None, description="Tell also the chat template.")

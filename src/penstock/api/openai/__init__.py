@@ -8,6 +8,7 @@ from penstock.api.openai import (
     completions,
     embeddings,
     files,
+    fine_tuning,
     models,
     responses,
     texts,
@@ -20,6 +21,5 @@ OPENAI: tuple[ModuleType, ...] = (
     embeddings,
     models,
     texts,
-    files,
-    batches,
 )
+FILES: tuple[ModuleType, ...] = (files, batches, fine_tuning)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.api.openai.formats import FORM_NAMES
-from penstock.api.openai.schemas import Choices, Prompt, SharedFields
+from penstock.api.openai.schemas import Choices, OwnFields, Prompt, SharedFields
 from penstock.api.playground.wire_types import frozen
 from penstock.decoding.parameters import KIND_OF, defaults
 from penstock.decoding.strategies import DEFAULT_STRATEGY, STRATEGIES
@@ -35,6 +35,7 @@ class Asked:
     prompt_logprobs: int | None = None
     max_time: float | None = None
     adapter: str | None = None
+    keep_alive_seconds: float | None = None
 
     def request(self, request_id: str, prompt: Prompt, model: ServedModel) -> GenerationRequest:
         """The request for one prompt and this model."""
@@ -102,6 +103,7 @@ def decide(
         logprobs=logprobs,
         max_time=body.max_time,
         adapter=body.adapter,
+        keep_alive_seconds=body.keep_alive if isinstance(body, OwnFields) else None,
     )
 
 
@@ -159,7 +161,7 @@ def in_words_of(names: Mapping[str, str]) -> Iterator[None]:
         yield
     except PenstockError as error:
         known = {name: names[name] for name in names if name != names[name]}
-        raise type(error)(
+        raise error.in_words(
             _renamed(error.problem, known),
             _renamed(error.hint, known),
             param=known.get(error.param or "", error.param),
@@ -175,7 +177,7 @@ def in_words_of_form(field: str | None) -> Iterator[None]:
         if field is None or error.param not in FORM_NAMES:
             raise
         names = {error.param: field}
-        raise type(error)(
+        raise error.in_words(
             _renamed(error.problem, names), _renamed(error.hint, names), param=field
         ) from error
 

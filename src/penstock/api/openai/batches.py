@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import Field
 
+from penstock.api.dispatching import dispatch_of
 from penstock.api.openai.lists import After, shown_list, without_nothing
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.openai.uploading import LONGEST_LIFE, SHORTEST_LIFE
@@ -14,7 +15,6 @@ from penstock.api.playground.schemas import Strict
 from penstock.api.playground.wire_types import Text
 from penstock.api.services import ServicesDep
 from penstock.jobs.batches.batch import Batch, NewBatch
-from penstock.jobs.executor import Executor
 from penstock.storage.paging import Page
 
 LabelName = Annotated[Text, Field(min_length=1, max_length=64)]
@@ -69,7 +69,7 @@ async def create_batch(
         idempotency_key=idempotency_key,
     )
     batch = await services.lasting.batches.create(new)
-    _executor(request).wake()
+    dispatch_of(request).submitted(batch.job_id)
     return shown_batch(batch)
 
 
@@ -103,7 +103,7 @@ async def cancel_batch(
 ) -> dict[str, Any]:
     """Ask no further request; the answers there are, are kept."""
     batch = await services.lasting.batches.cancel(owner, batch_id)
-    _executor(request).cancel(batch.job_id)
+    dispatch_of(request).cancel(batch.job_id)
     return shown_batch(batch)
 
 
@@ -133,8 +133,3 @@ def shown_batch(batch: Batch) -> dict[str, Any]:
             "metadata": batch.labels,
         }
     )
-
-
-def _executor(request: Request) -> Executor:
-    executor: Executor = request.app.state.executor
-    return executor

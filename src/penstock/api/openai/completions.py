@@ -96,7 +96,10 @@ async def _open(
         ticket.release()
         raise
     builds = [_build(asked, f"{request_id}-{i}", prompt) for i, prompt in enumerate(prompts)]
-    return await start(services, body.model, ticket, builds), texts
+    generations = await start(
+        services, body.model, ticket, builds, keep_alive_seconds=asked.keep_alive_seconds
+    )
+    return generations, texts
 
 
 async def _echoed(

@@ -42,4 +42,7 @@ async def start_chat(
         raise
     whole = replace(asked, stop=(*asked.stop, *rendered.stop))
     build = [lambda model: whole.request(request_id, rendered.token_ids, model)]
-    return await start(services, model, ticket, build), rendered
+    generations = await start(
+        services, model, ticket, build, keep_alive_seconds=asked.keep_alive_seconds
+    )
+    return generations, rendered

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from penstock.api.disconnect import unless_disconnected
-from penstock.api.embedding import Embedded, Vector, embed
+from penstock.api.embedding import Embedded, EmbeddingOptions, Vector, embed
 from penstock.api.openai.asking import in_words_of
 from penstock.api.openai.fields import EMBEDDING_RULES, refuse_unsupported
 from penstock.api.openai.presenting import json_response, new_id
@@ -47,7 +47,8 @@ def refuse_other_size(dimensions: int | None, model: ServedModel) -> None:
 async def _answer(services: Services, body: EmbeddingBody) -> Response:
     model = (await services.router.texts(body.model)).model
     refuse_other_size(body.dimensions, model)
-    embedded = await embed(services, body.model, body.input, new_id("embd"))
+    options = EmbeddingOptions(new_id("embd"), body.adapter, body.keep_alive)
+    embedded = await embed(services, body.model, body.input, options)
     return json_response(_presented(embedded, model, in_base64=body.encoding_format == "base64"))
 
 

@@ -3,17 +3,18 @@
 Nothing is ignored in silence. The fields that are honoured stand in `schemas.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from penstock.api.playground.wire_types import Text
 from penstock.api.problems import shown
 from penstock.errors import InvalidParameter
 
-Label = Annotated[str, Field(max_length=512)]
-Labels = Annotated[dict[str, Label], Field(max_length=16)]
+Label = Annotated[Text, Field(max_length=512)]
+Labels = Annotated[dict[Text, Label], Field(max_length=16)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,6 @@ COMPLETION_RULES: Sequence[Rule] = (
 )
 EMBEDDING_RULES: Sequence[Rule] = (USER,)
 OLD_TOOLS = "It is the former form of tools."
-NO_TOOLS = "Tools are called through `/v1/chat/completions`."
-NO_FORMS = "Texts of a set form are had through `/v1/chat/completions` and `/generate`."
 CHAT_RULES: Sequence[Rule] = (
     USER,
     Harmless(name="safety_identifier", wire=Label, why="A label for OpenAI's abuse detection."),
@@ -84,6 +83,28 @@ CHAT_RULES: Sequence[Rule] = (
     ),
 )
 
+# What may stand after a route's `?` and is refused there. Anything else unknown is refused too.
+QUERY_RULES: Mapping[str, Sequence[Rule]] = {
+    "/v1/responses/{response_id}": (
+        Refused(name="include", why="A response is told as it was asked for."),
+        Refused(
+            name="stream",
+            neutral=("false",),
+            why="A response that is kept is told whole.",
+            instead="Leave it out, or stream the response when you ask for it.",
+        ),
+        Refused(name="starting_after", why="A response that is kept is told whole."),
+        Refused(
+            name="include_obfuscation",
+            neutral=("false",),
+            why="A response that is kept is told whole.",
+        ),
+    ),
+    "/v1/responses/{response_id}/input_items": (
+        Refused(name="include", why="Texts have nothing that could be included."),
+    ),
+}
+
 
 def wire_fields(rules: Sequence[Rule]) -> Mapping[str, Any]:
     """The rules as fields of a pydantic model."""
@@ -93,13 +114,30 @@ def wire_fields(rules: Sequence[Rule]) -> Mapping[str, Any]:
 def refuse_unsupported(body: BaseModel, rules: Sequence[Rule]) -> None:
     """Raise `InvalidParameter` for the first field that asks for what there is not."""
     for rule in rules:
-        value = getattr(body, rule.name)
-        if isinstance(rule, Refused) and value is not None and not _is_neutral(value, rule):
+        _refuse(rule, getattr(body, rule.name))
+
+
+def refuse_queries(path: str, sent: Mapping[str, str], known: Collection[str]) -> None:
+    """Raise `InvalidParameter` for the first part of an address's query that has no effect."""
+    rules = {rule.name: rule for rule in QUERY_RULES.get(path, ())}
+    for name, value in sent.items():
+        if name in rules:
+            _refuse(rules[name], value)
+        elif name not in known:
             raise InvalidParameter(
-                f"{rule.name}={shown(value)} is not supported: {_lower(rule.why)}",
-                rule.instead,
-                param=rule.name,
+                f"{shown(name)} is not a parameter of this address.",
+                f"Remove it, or use {', '.join(sorted(known))}." if known else "Remove it.",
+                param=name[:200],
             )
+
+
+def _refuse(rule: Rule, value: Any) -> None:
+    if isinstance(rule, Refused) and value is not None and not _is_neutral(value, rule):
+        raise InvalidParameter(
+            f"{rule.name}={shown(value)} is not supported: {_lower(rule.why)}",
+            rule.instead,
+            param=rule.name,
+        )
 
 
 def _is_neutral(value: Any, rule: Refused) -> bool:

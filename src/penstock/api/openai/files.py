@@ -1,4 +1,4 @@
-"""`/v1/files`: the input and output of batches."""
+"""`/v1/files`: the input and output of batches, and what models are tuned on."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +7,7 @@ from starlette.responses import FileResponse
 
 from penstock.api.openai.lists import After, shown_list, without_nothing
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
-from penstock.api.openai.uploading import PURPOSE, UPLOAD_SCHEMA, checked, copy, read_form
+from penstock.api.openai.uploading import UPLOAD_SCHEMA, checked, copy, read_form
 from penstock.api.owner import OwnerDep
 from penstock.api.permission import check_origin
 from penstock.api.services import ServicesDep
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1", route_class=OpenAIRoute, tags=["openai"])
     dependencies=[Depends(check_origin)],  # a form is what any page may send
 )
 async def create_file(request: Request, services: ServicesDep, owner: OwnerDep) -> dict[str, Any]:
-    """Keep the requests of a batch, one JSON object per line."""
+    """Keep the requests of a batch or what a model is tuned on, one JSON object per line."""
     files = services.lasting.files
     form = await read_form(request)
     try:
@@ -42,7 +42,7 @@ async def create_file(request: Request, services: ServicesDep, owner: OwnerDep) 
         await form.close()
     new = NewFile(
         owner=owner,
-        purpose=PURPOSE,
+        purpose=upload.purpose,
         filename=upload.filename,
         lifetime_seconds=upload.lifetime_seconds,
     )

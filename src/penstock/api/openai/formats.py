@@ -4,10 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
+from penstock.api.openai.fields import Harmless, Rule
 from penstock.api.playground.schemas import Strict
-from penstock.api.playground.wire_types import Text
+from penstock.api.playground.wire_types import BRANCH, Text
 from penstock.decoding.parameters.form import FORM
 from penstock.errors import InvalidParameter
 from penstock.text.tool_calls import CallForm, Tool, calls_grammar
@@ -27,6 +28,13 @@ class SchemaFormat(Strict):
         None, alias="schema", description="The JSON schema; left out, any object."
     )
     strict: bool | None = Field(None, description="The schema is always followed.")
+
+
+SCHEMA_RULES: Sequence[Rule] = (
+    Harmless(name="name", wire=str, why="A label."),
+    Harmless(name="description", wire=str, why="A label."),
+    Harmless(name="strict", wire=bool, why="A schema is always followed."),
+)
 
 
 class ResponseFormat(Strict):
@@ -52,22 +60,33 @@ class ToolBody(Strict):
 
     type: Literal["function"] = Field(description="A function.")
     function: FunctionBody = Field(description="The function.")
+    custom: None = Field(None, description="Models here call functions only.")
 
 
 class FunctionChoice(Strict):
     """A function by its name."""
 
-    name: FunctionName
+    name: FunctionName = Field(description="Its name.")
 
 
 class NamedChoice(Strict):
     """The one function that is to be called."""
 
-    type: Literal["function"]
-    function: FunctionChoice
+    type: Literal["function"] = Field(description="A function.")
+    function: FunctionChoice = Field(description="Which.")
+    custom: None = Field(None, description="Models here call functions only.")
+    allowed_tools: None = Field(None, description="Send only the tools that may be called.")
 
 
-ToolChoice = Literal["none", "auto", "required"] | NamedChoice
+def _branch(value: Any) -> str:
+    return f"{BRANCH}named" if isinstance(value, dict | NamedChoice) else f"{BRANCH}word"
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag(f"{BRANCH}word")]
+    | Annotated[NamedChoice, Tag(f"{BRANCH}named")],
+    Discriminator(_branch),
+]
 
 
 class WithFormat(Protocol):
@@ -79,10 +98,15 @@ class WithFormat(Protocol):
 
 def form_of(body: WithFormat) -> dict[str, Any]:
     """The answer's form as values of the catalog's parameters."""
-    response_format = body.response_format
-    schema = schema_of(response_format)
-    if response_format is not None and response_format.type != "text":
+    form = form_in(body.response_format)
+    if form:
         refuse_two_forms(body, "response_format")
+    return form
+
+
+def form_in(response_format: ResponseFormat | None) -> dict[str, Any]:
+    """The same of a form alone, whichever field of a client's it came in."""
+    schema = schema_of(response_format)
     if schema is not None:
         return {"json_schema": json.dumps(schema, ensure_ascii=False)}
     is_object = response_format is not None and response_format.type == "json_object"

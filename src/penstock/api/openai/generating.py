@@ -45,6 +45,11 @@ class Generations:
                 if isinstance(output, RequestFinished) and output.error is not None:
                     raise output.error
 
+    @property
+    def is_cached(self) -> bool:
+        """Nothing was computed for it."""
+        return all(generation.is_cached for generation in self.running)
+
     def receipt(self, number: int) -> str:
         """The name of a prompt's receipt, once its generation has started."""
         return self.makers[number].name
@@ -83,15 +88,25 @@ class Generations:
 
 
 async def start(
-    services: Services, model: str, ticket: Ticket, builds: Sequence[BuildRequest]
+    services: Services,
+    model: str,
+    ticket: Ticket,
+    builds: Sequence[BuildRequest],
+    *,
+    keep_alive_seconds: float | None = None,
 ) -> Generations:
     """Start a generation for each prompt, or none of them. Takes the ticket over."""
     generations = Generations(ticket, services.receipts)
     try:
         for build in builds:
-            generation = await services.router.start(model, build)
+            generation = await services.router.start(
+                model, build, keep_alive_seconds=keep_alive_seconds, may_repeat=True
+            )
             generations.running.append(generation)
-            generations.makers.append(ReceiptMaker(generation.request, generation.model))
+            maker = ReceiptMaker(
+                generation.request, generation.model, is_cached=generation.is_cached
+            )
+            generations.makers.append(maker)
     except BaseException:
         generations.close()
         raise

@@ -88,15 +88,12 @@ def joined(first: dict[str, Any] | None, second: dict[str, Any]) -> dict[str, An
 
 def chat(placed: Sequence[Placed]) -> dict[str, Any]:
     """The `logprobs` of a chat's choice. Special tokens are no content."""
-    content = [
-        {
-            **_chat_token(p.scored.chosen),
-            "top_logprobs": [_chat_token(token) for token in p.scored.top],
-        }
-        for p in placed
-        if p.scored.chosen.utf8
-    ]
-    return {"content": content, "refusal": None}
+    return {"content": [_scored(p, no_bytes=None) for p in _of_text(placed)], "refusal": None}
+
+
+def response(placed: Sequence[Placed]) -> list[dict[str, Any]]:
+    """The `logprobs` of a response's text. There, what has no bytes has an empty list."""
+    return [_scored(p, no_bytes=[]) for p in _of_text(placed)]
 
 
 def mean(scored: Sequence[ChosenLogprob]) -> float:
@@ -123,11 +120,20 @@ def _label(token: TokenLogprob) -> str:
     return token.token
 
 
-def _chat_token(token: TokenLogprob) -> dict[str, Any]:
+def _of_text(placed: Sequence[Placed]) -> list[Placed]:
+    return [p for p in placed if p.scored.chosen.utf8]
+
+
+def _scored(placed: Placed, no_bytes: list[int] | None) -> dict[str, Any]:
+    top = [_token(token, no_bytes) for token in placed.scored.top]
+    return {**_token(placed.scored.chosen, no_bytes), "top_logprobs": top}
+
+
+def _token(token: TokenLogprob, no_bytes: list[int] | None) -> dict[str, Any]:
     return {
         "token": _label(token),
         "logprob": _finite(token.logprob),
-        "bytes": list(token.utf8) or None,
+        "bytes": list(token.utf8) or no_bytes,
     }
 
 

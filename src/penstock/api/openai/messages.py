@@ -38,16 +38,25 @@ def _message(body: MessageBody, place: str) -> Message:
     )
 
 
+def arguments_of(text: str) -> str:
+    """The arguments of a call, which are a JSON object. Raises `ValueError` for anything else."""
+    try:
+        arguments = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+    if not isinstance(arguments, dict):
+        raise ValueError("no object")
+    return json.dumps(arguments, ensure_ascii=False)
+
+
 def _call(body: CallBody, place: str) -> ToolCall:
     try:
-        arguments = json.loads(body.function.arguments)
-    except (ValueError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
+        arguments = arguments_of(body.function.arguments)
+    except ValueError as error:
         raise InvalidParameter(
             f"{place} is not a JSON object.", "Send the arguments as they came.", param=place
-        )
-    return ToolCall(body.id, body.function.name, json.dumps(arguments, ensure_ascii=False))
+        ) from error
+    return ToolCall(body.id, body.function.name, arguments)
 
 
 def _missing(place: str, hint: str) -> InvalidParameter:

@@ -41,6 +41,11 @@ class Heading:
     created: int
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def of(self, generations: Generations) -> dict[str, Any]:
+        """The heading for these generations; it says so where nothing was computed for them."""
+        told = {"cached": True} if generations.is_cached else {}
+        return self.fields(generations.model) | told
+
     def fields(self, model: ServedModel) -> dict[str, Any]:
         """The heading as it goes on the wire."""
         return {
@@ -96,7 +101,8 @@ async def respond(
         return EventStream(chunks.batches(), on_close=generations.close)
     answer = await unless_disconnected(request, complete(generations, presenter))
     receipts = [generations.receipt(number) for number in range(len(generations.running))]
-    return json_response({**heading.fields(generations.model), **answer, "receipts": receipts})
+    head = heading.of(generations)
+    return json_response({**head, **answer, "receipts": receipts})
 
 
 def json_response(content: Mapping[str, Any]) -> Response:
@@ -139,7 +145,7 @@ class _Chunks:
         self._with_obfuscation = bool(options and options.include_obfuscation)
         self._generations = generations
         self._presenter = presenter
-        self._heading = heading.fields(generations.model)
+        self._heading = heading.of(generations)
         self._ends: list[RequestFinished] = []
 
     async def batches(self) -> AsyncIterator[list[Event]]:

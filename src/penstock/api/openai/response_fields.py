@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from penstock.api.openai.fields import NO_FORMS, NO_TOOLS, USER, Harmless, Label, Refused, Rule
+from penstock.api.openai.fields import USER, Harmless, Label, Refused, Rule
 
 RESPONSE_RULES: Sequence[Rule] = (
     USER,
@@ -18,9 +18,8 @@ RESPONSE_RULES: Sequence[Rule] = (
         why="Conversations are not stored.",
         instead="Leave it out and send previous_response_id.",
     ),
-    Refused(name="max_tool_calls", why=NO_TOOLS),
+    Refused(name="max_tool_calls", why="It bounds tools that OpenAI runs; here are none."),
     Refused(name="moderation", why="There is no moderation model here."),
-    Refused(name="parallel_tool_calls", neutral=(True, False), why=NO_TOOLS),
     Refused(name="prompt", why="No prompts are stored.", instead="Send the text as input."),
     Refused(
         name="reasoning",
@@ -28,13 +27,5 @@ RESPONSE_RULES: Sequence[Rule] = (
         why="No model here reasons apart.",
     ),
     Refused(name="service_tier", neutral=("auto", "default"), why="There is one tier of service."),
-    Refused(
-        name="text",
-        neutral=({}, {"format": {"type": "text"}}),
-        why=NO_FORMS,
-        instead="Leave it out and ask for the format in a message.",
-    ),
-    Refused(name="tool_choice", neutral=("none", "auto"), why=NO_TOOLS),
-    Refused(name="tools", neutral=([],), why=NO_TOOLS),
     Refused(name="truncation", neutral=("disabled",), why="An input that does not fit is refused."),
 )

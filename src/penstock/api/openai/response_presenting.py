@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock.api.missing_words import missing_words
-from penstock.api.openai import logprobs as shown
-from penstock.api.openai.logprobs import LogprobTrack, Placed
+from penstock.api.openai.logprobs import LogprobTrack
+from penstock.api.openai.response_output import Events, Output
+from penstock.text.call_reader import Argued, Called, CallReader, Piece, Said
+from penstock.text.chat import Message
 from penstock.types import (
     EngineOutput,
     RequestFinished,
@@ -16,16 +18,20 @@ from penstock.types import (
 
 
 class ResponsePresenter:
-    """Follows the outputs of one response, which is one message of one part of text.
+    """Follows the outputs of one response.
 
-    `heading` has the fields of the response that are known beforehand.
+    `heading` has the fields of the response that are known beforehand. With `reads_calls` the model
+    was told of tools, and calls of them are told apart from text.
     """
 
-    def __init__(self, heading: Mapping[str, Any], *, with_logprobs: bool) -> None:
+    def __init__(
+        self, heading: Mapping[str, Any], *, with_logprobs: bool, reads_calls: bool
+    ) -> None:
         self._heading = heading
-        self._item_id = f"msg_{heading['id'].removeprefix('resp_')}"
-        self._with_logprobs = with_logprobs
+        self._reader = CallReader() if reads_calls else None
         self._track = LogprobTrack()
+        name = heading["id"].removeprefix("resp_")
+        self._output = Output(name, with_logprobs=with_logprobs)
         self._sequence: SequenceFinished | None = None
         self._end: RequestFinished | None = None
         self._num_events = 0
@@ -35,18 +41,16 @@ class ResponsePresenter:
         """The whole answer is known."""
         return self._end is not None
 
-    @property
-    def text(self) -> str:
-        """The whole text, once the last output was seen."""
-        assert self._sequence is not None
-        return self._sequence.text
+    def turn(self) -> Message:
+        """The assistant's turn, once the last output was seen."""
+        return self._output.turn()
 
-    def chunks(self, number: int, output: EngineOutput) -> list[dict[str, Any]]:
+    def chunks(self, number: int, output: EngineOutput) -> Events:
         return [self._numbered(event) for event in self._events(output)]
 
     def answer(self) -> dict[str, Any]:
-        assert self._end is not None
-        return self._response(self._status(), [self._item(self._status(), [self._part()])])
+        assert self._sequence is not None
+        return self._response(self._status(), self._output.items(missing_words(self._sequence)))
 
     def error_event(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """An error object as the last event of a stream."""
@@ -54,49 +58,53 @@ class ResponsePresenter:
         said = {name: error[name] for name in ("code", "message", "param")}
         return self._numbered({"type": "error", **said})
 
-    def _events(self, output: EngineOutput) -> list[dict[str, Any]]:
+    def _events(self, output: EngineOutput) -> Events:
         match output:
             case RequestStarted():
                 return self._beginning()
             case TokensAdded():
-                placed = self._track.push(output.text, output.logprobs)
-                if not (output.text or placed):
-                    return []
-                return [
-                    {
-                        "type": "response.output_text.delta",
-                        **self._place(),
-                        "delta": output.text,
-                        "logprobs": self._logprobs(placed),
-                    }
-                ]
+                plain = [Said(output.text)]
+                pieces = plain if self._reader is None else self._reader.push(output.text)
+                said = "".join(piece.text for piece in pieces if isinstance(piece, Said))
+                spoken = self._output.say(said, self._track.push(said, output.logprobs))
+                return [*spoken, *self._calls(pieces)]
             case SequenceFinished():
                 self._sequence = output
+                rest = [] if self._reader is None else self._reader.finish()
+                said = "".join(piece.text for piece in rest if isinstance(piece, Said))
+                return self._output.say(said, self._track.push(said, ()))
             case RequestFinished(error=None):
                 self._end = output
                 return self._ending()
         return []
 
-    def _beginning(self) -> list[dict[str, Any]]:
+    def _beginning(self) -> Events:
         response = self._response("in_progress", [])
-        item = self._item("in_progress", [])
-        part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         return [
             {"type": "response.created", "response": response},
             {"type": "response.in_progress", "response": response},
-            {"type": "response.output_item.added", "output_index": 0, "item": item},
-            {"type": "response.content_part.added", **self._place(), "part": part},
+            *(self._output.open_message() if self._reader is None else []),
         ]
 
-    def _ending(self) -> list[dict[str, Any]]:
-        part, status = self._part(), self._status()
-        done = {"text": part["text"], "logprobs": part["logprobs"]}
-        item = self._item(status, [part])
+    def _calls(self, pieces: Sequence[Piece]) -> Events:
+        """What the pieces tell of calls: that one begins, and how it goes on."""
+        events: Events = []
+        for piece in pieces:
+            match piece:
+                case Called(name=name):
+                    events += self._output.call(name)
+                case Argued(text=text):
+                    events += self._output.argue(text)
+        return events
+
+    def _ending(self) -> Events:
+        assert self._sequence is not None
+        is_cut = self._reader is not None and self._reader.is_in_arguments
+        is_call = self._reader is not None and self._reader.num_calls > 0
+        last = "incomplete" if is_cut else "completed" if is_call else self._status()
         return [
-            {"type": "response.output_text.done", **self._place(), **done},
-            {"type": "response.content_part.done", **self._place(), "part": part},
-            {"type": "response.output_item.done", "output_index": 0, "item": item},
-            {"type": f"response.{status}", "response": self.answer()},
+            *self._output.finish(last, missing_words(self._sequence)),
+            {"type": f"response.{self._status()}", "response": self.answer()},
         ]
 
     def _numbered(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -104,33 +112,10 @@ class ResponsePresenter:
         self._num_events += 1
         return {**event, "sequence_number": number}
 
-    def _place(self) -> dict[str, Any]:
-        return {"item_id": self._item_id, "output_index": 0, "content_index": 0}
-
     def _status(self) -> str:
         assert self._sequence is not None
         is_long = self._sequence.finish_reason.is_limit
         return "incomplete" if is_long else "completed"
-
-    def _part(self) -> dict[str, Any]:
-        assert self._sequence is not None
-        placed = LogprobTrack().push(self._sequence.text, self._sequence.logprobs)
-        return {
-            "type": "output_text",
-            "text": self._sequence.text,
-            "annotations": [],
-            "logprobs": self._logprobs(placed),
-            **missing_words(self._sequence),
-        }
-
-    def _item(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "id": self._item_id,
-            "type": "message",
-            "role": "assistant",
-            "status": status,
-            "content": content,
-        }
 
     def _response(self, status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
         reason = {"reason": "max_output_tokens"} if status == "incomplete" else None
@@ -141,10 +126,6 @@ class ResponsePresenter:
             "output": output,
             **({} if self._end is None else {"usage": _usage(self._end)}),
         }
-
-    def _logprobs(self, placed: Sequence[Placed]) -> list[dict[str, Any]]:
-        content: list[dict[str, Any]] = shown.chat(placed)["content"]
-        return content if self._with_logprobs else []
 
 
 def _usage(end: RequestFinished) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""Responses that can be gone on from: the latest, in memory, gone when the server stops.
+"""Responses that their owner can go on from: the latest, in memory, gone when the server stops.
 
 Used on the event loop alone.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from penstock.api.latest import MAX_CHARACTERS, MAX_ENTRIES, Latest
+from penstock.api.owner import name_for_owner
 from penstock.errors import ResponseNotFound
 from penstock.text.chat import Message
 
@@ -28,7 +28,9 @@ class Stored:
     @property
     def num_characters(self) -> int:
         """About how much memory it takes."""
-        return sum(len(message.content) for message in self.conversation)
+        texts = [message.content for message in self.conversation]
+        calls = [call for message in self.conversation for call in message.tool_calls]
+        return sum(map(len, (*texts, *(call.arguments for call in calls))))
 
 
 class ResponseStore:
@@ -45,11 +47,11 @@ class ResponseStore:
 
     def put(self, stored: Stored) -> None:
         """Keep a response, and let the oldest go where there are too many."""
-        self._latest.put(stored.response["id"], stored)
+        self._latest.put(name_for_owner(stored.response["id"]), stored)
 
     def get(self, response_id: str) -> Stored:
         """The response. Raises `ResponseNotFound`."""
-        stored = self._latest.get(response_id)
+        stored = self._latest.get(name_for_owner(response_id))
         if stored is None:
             raise ResponseNotFound(
                 f"There is no response {response_id[:80]!r}.",
@@ -62,30 +64,10 @@ class ResponseStore:
     def remove(self, response_id: str) -> None:
         """Forget a response. Raises `ResponseNotFound`."""
         self.get(response_id)
-        self._latest.remove(response_id)
+        self._latest.remove(name_for_owner(response_id))
 
 
-def input_items(response_id: str, messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages as the items of an input."""
-    return [
-        {
-            "id": f"{response_id}-in-{number}",
-            "type": "message",
-            "status": "completed",
-            "role": message.role,
-            "content": [_part(message)],
-        }
-        for number, message in enumerate(messages)
-    ]
-
-
-def _part(message: Message) -> dict[str, Any]:
-    if message.role == "assistant":
-        return {"type": "output_text", "text": message.content, "annotations": [], "logprobs": []}
-    return {"type": "input_text", "text": message.content}
-
-
-def _store(request: Request) -> ResponseStore:
+async def _store(request: Request) -> ResponseStore:
     store: ResponseStore = request.app.state.responses
     return store
 

@@ -1,22 +1,25 @@
 """`/v1/responses`: the next turn of a conversation that the server remembers."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from penstock.api.disconnect import unless_disconnected
 from penstock.api.errors import error_body
-from penstock.api.openai.asking import Asked, decide, in_words_of
+from penstock.api.openai.asking import Asked, decide, in_words_of, in_words_of_form
 from penstock.api.openai.conversing import Turns, start_chat
 from penstock.api.openai.fields import refuse_unsupported
 from penstock.api.openai.generating import Generations
+from penstock.api.openai.lists import After, shown_list
 from penstock.api.openai.presenting import complete, events_of, json_response, new_id, now
 from penstock.api.openai.response_fields import RESPONSE_RULES
+from penstock.api.openai.response_forms import called_tools, form_field, form_of, told
+from penstock.api.openai.response_items import input_items, refuse_stray_answers
 from penstock.api.openai.response_presenting import ResponsePresenter
 from penstock.api.openai.response_schemas import LOGPROBS, ResponseBody
-from penstock.api.openai.response_store import ResponseStore, Stored, StoreDep, input_items
+from penstock.api.openai.response_store import ResponseStore, Stored, StoreDep
 from penstock.api.openai.routing import FAILURES, OpenAIRoute
 from penstock.api.services import ServicesDep
 from penstock.api.sse import Event, EventStream, Framing, encode_named, streamed
@@ -45,15 +48,20 @@ async def create_response(
     """
     refuse_unsupported(body, RESPONSE_RULES)  # its own `prompt` is no input: not in other words
     with in_words_of(NAMES):
-        asked = _understand(body)
         conversation = (*_before(body, store), *body.input)
+        refuse_stray_answers(conversation)
         instructions = () if body.instructions is None else (Message("system", body.instructions),)
-        turns = Turns((*instructions, *conversation))
+        turns = Turns((*instructions, *conversation), tools=called_tools(body))
         response_id = new_id("resp")
-        opening = start_chat(services, body.model, turns, asked, response_id)
-        generations, _ = await unless_disconnected(request, opening)
+        form = form_of(body)
+        with in_words_of_form(form_field(body)):
+            asked = _understand(body, form)
+            opening = start_chat(services, body.model, turns, asked, response_id)
+            generations, _ = await unless_disconnected(request, opening)
     heading = _heading(body, asked, response_id, generations.model.id)
-    presenter = ResponsePresenter(heading, with_logprobs=asked.logprobs is not None)
+    presenter = ResponsePresenter(
+        heading, with_logprobs=asked.logprobs is not None, reads_calls=bool(turns.tools)
+    )
     memory = None if body.store is False else store
     remembering = _Remembering(memory, body.input, conversation, presenter)
     if body.stream:
@@ -77,14 +85,30 @@ async def delete_response(response_id: str, store: StoreDep) -> dict[str, Any]:
 
 
 @router.get("/responses/{response_id}/input_items", summary="Its input", responses=FAILURES)
-async def list_input_items(response_id: str, store: StoreDep) -> dict[str, Any]:
-    """The messages of the input, in the order they were sent."""
-    data = input_items(response_id, store.get(response_id).input)
-    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]}
-    return {"object": "list", "data": data, "has_more": False, **ends}
+async def list_input_items(
+    response_id: str,
+    store: StoreDep,
+    limit: Annotated[int, Query(ge=1, le=100, description="At most so many.")] = 20,
+    order: Annotated[
+        Literal["asc", "desc"], Query(description="`asc` has them in the order they were sent.")
+    ] = "desc",
+    after: After = None,
+) -> dict[str, Any]:
+    """The items of the input; the last that was sent comes first, as at OpenAI."""
+    items = input_items(response_id, store.get(response_id).input)
+    ordered = items if order == "asc" else items[::-1]
+    ids = [item["id"] for item in ordered]
+    if after is not None and after not in ids:
+        raise InvalidParameter(
+            f"after={after[:80]!r} is no item of this input.",
+            "Send the last_id of the page before.",
+            param="after",
+        )
+    rest = ordered if after is None else ordered[ids.index(after) + 1 :]
+    return shown_list(rest[:limit], has_more=len(rest) > limit)
 
 
-def _understand(body: ResponseBody) -> Asked:
+def _understand(body: ResponseBody, form: Mapping[str, Any]) -> Asked:
     if body.stream_options is not None and not body.stream:
         raise InvalidParameter(
             "stream_options is set and stream is not.",
@@ -103,6 +127,7 @@ def _understand(body: ResponseBody) -> Asked:
         body,
         max_new_tokens=body.max_output_tokens,
         logprobs=(body.top_logprobs or 0) if with_logprobs else None,
+        form=form,
     )
 
 
@@ -127,16 +152,13 @@ def _heading(body: ResponseBody, asked: Asked, response_id: str, model: str) -> 
         "instructions": body.instructions,
         "max_output_tokens": body.max_output_tokens,
         "metadata": body.metadata or {},
-        "parallel_tool_calls": False,
         "previous_response_id": body.previous_response_id,
         "store": body.store is not False,
         "temperature": asked.params.temperature,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "none",
-        "tools": [],
         "top_p": asked.params.top_p,
         "top_logprobs": body.top_logprobs or 0,
         "truncation": "disabled",
+        **told(body),
     }
 
 
@@ -158,12 +180,11 @@ class _Remembering:
     def remember(self) -> None:
         """Once the response is finished."""
         if self._store is not None:
-            answered = Message("assistant", self._presenter.text)
             self._store.put(
                 Stored(
                     response=self._presenter.answer(),
                     input=self._input,
-                    conversation=(*self._conversation, answered),
+                    conversation=(*self._conversation, self._presenter.turn()),
                 )
             )
 

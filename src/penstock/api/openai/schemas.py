@@ -11,12 +11,22 @@ from penstock.api.openai.fields import (
     CHAT_RULES,
     COMPLETION_RULES,
     EMBEDDING_RULES,
+    OLD_TOOLS,
+    Harmless,
+    Refused,
     Rule,
     wire_fields,
 )
 from penstock.api.openai.formats import MAX_TOOLS, ResponseFormat, ToolBody, ToolChoice
-from penstock.api.playground.schemas import MAX_TIME_FIELD, DecodingFields, Strict
-from penstock.api.playground.wire_types import Name, StopStrings, Text, check_text
+from penstock.api.playground.schemas import (
+    ADAPTER,
+    KEEP_ALIVE,
+    MAX_TIME_FIELD,
+    DecodingFields,
+    Strict,
+)
+from penstock.api.playground.wire_types import KeepAlive, Name, StopStrings, Text, check_text
+from penstock.api.treatments import Parts
 from penstock.types import MAX_LOGPROBS
 
 MAX_PROMPTS = 16
@@ -65,13 +75,25 @@ def _content(value: Any) -> str:
 
 def _text_of_part(part: Any) -> str:
     match part:
-        case {"type": "text", "text": str(text)} if len(part) == 2:
+        case {"type": "text", "text": str(text)} if part.keys() <= PARTS.known:
             return text
         case {"type": str(kind)} if kind != "text":
             raise PydanticCustomError("content", f"Models here read text, not {kind[:40]}")
     raise PydanticCustomError("content", 'Use parts like {"type": "text", "text": "..."}')
 
 
+PARTS = Parts(
+    honoured={"type": "`text`.", "text": "The text."},
+    rules=(
+        *(
+            Refused(name=name, why="Models here read text.")
+            for name in ("file", "image_url", "input_audio", "refusal")
+        ),
+        Harmless(
+            name="prompt_cache_breakpoint", wire=dict[str, Any], why="A hint for OpenAI's cache."
+        ),
+    ),
+)
 TEXT_OR_PARTS: dict[str, Any] = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]
 }
@@ -106,6 +128,7 @@ class CallBody(Strict):
     id: Name = Field(description="Its id.")
     type: Literal["function"] = Field("function", description="A function.")
     function: CalledFunction = Field(description="What was called.")
+    custom: None = Field(None, description="Models here call functions only.")
 
 
 class MessageBody(Strict):
@@ -114,14 +137,14 @@ class MessageBody(Strict):
     role: Literal["system", "developer", "user", "assistant", "tool"] = Field(
         description="Who speaks. `developer` is another word for `system`; `tool` answers a call."
     )
-    content: Content | None = Field(
+    content: Annotated[Content | None, PARTS] = Field(
         None, description="A text, or parts of type `text`, which are joined."
     )
     name: Name | None = Field(None, description="Given to the model's chat template.")
     refusal: None = Field(None, description="As it comes back in an answer: null.")
-    annotations: Nothing = None
-    audio: None = None
-    function_call: None = None
+    annotations: Nothing = Field(None, description="As they come back in an answer: none.")
+    audio: None = Field(None, description="Models here write text.")
+    function_call: None = Field(None, description=OLD_TOOLS)
     tool_calls: Annotated[list[CallBody], Field(max_length=MAX_TOOLS)] | None = Field(
         None, description="The calls that the assistant made."
     )
@@ -146,9 +169,7 @@ class Choices(DecodingFields):
         "is sent. Left out, tokens are drawn as OpenAI draws them.",
     )
     min_new_tokens: int | None = Field(None, ge=0, le=MOST_TOKENS, description="As in `/generate`.")
-    adapter: Name | None = Field(
-        None, description="A name from `GET /adapters`, on top of the model."
-    )
+    adapter: Name | None = ADAPTER
     seed: int | None = Field(
         None, ge=-(2**63), le=2**63 - 1, description="The same seed gives the same text."
     )
@@ -159,6 +180,7 @@ class OwnFields(Choices):
     """What every dialect takes beside its own fields, and which model it asks."""
 
     model: Name = Field(description="An id from `GET /v1/models`.")
+    keep_alive: KeepAlive | None = KEEP_ALIVE
 
 
 class SharedFields(OwnFields):
@@ -246,6 +268,8 @@ class EmbeddingBody(UnsupportedInEmbeddings):
     """`POST /v1/embeddings`."""
 
     model: Name = Field(description="An id from `GET /v1/models`.")
+    adapter: Name | None = ADAPTER
+    keep_alive: KeepAlive | None = KEEP_ALIVE
     input: Inputs = Field(description="A text, token ids, or a list of either.")
     encoding_format: Literal["float", "base64"] | None = Field(
         None, description="Numbers, or fp32 values in base64; else numbers."

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
@@ -15,15 +15,14 @@ from penstock.errors import InvalidParameter
 from penstock.storage.contents import Incoming
 
 UPLOAD_PATH = "/v1/files"
-PURPOSE = "batch"
+PURPOSES = ("batch", "fine-tune")
 FORM_BYTES = 64 * 1024  # of a form besides its file
 CHUNK_BYTES = 256 * 1024
 LONGEST_NAME = 255
 ANCHOR, SECONDS = "expires_after[anchor]", "expires_after[seconds]"
 SHORTEST_LIFE, LONGEST_LIFE = 3600, 2592000  # seconds
-FIELDS = ("file", "purpose", ANCHOR, SECONDS)
 
-UPLOAD_SCHEMA = {
+UPLOAD_SCHEMA: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -33,11 +32,24 @@ UPLOAD_SCHEMA = {
                     "additionalProperties": False,
                     "required": ["file", "purpose"],
                     "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "purpose": {"type": "string", "enum": [PURPOSE]},
-                        ANCHOR: {"type": "string", "enum": ["created_at"]},
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The file, with its name.",
+                        },
+                        "purpose": {
+                            "type": "string",
+                            "enum": list(PURPOSES),
+                            "description": "Files for anything else are refused.",
+                        },
+                        ANCHOR: {
+                            "type": "string",
+                            "enum": ["created_at"],
+                            "description": "The file's time begins when it is uploaded.",
+                        },
                         SECONDS: {
                             "type": "integer",
+                            "description": "It is kept for so long; else until it is deleted.",
                             "minimum": SHORTEST_LIFE,
                             "maximum": LONGEST_LIFE,
                         },
@@ -48,12 +60,16 @@ UPLOAD_SCHEMA = {
     }
 }
 
+FORM = UPLOAD_SCHEMA["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+FIELDS: Mapping[str, str] = {name: field["description"] for name, field in FORM.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A form that was checked."""
 
     filename: str
+    purpose: str
     source: BinaryIO
     lifetime_seconds: int | None
 
@@ -83,10 +99,11 @@ def checked(form: FormData, *, max_bytes: int) -> Upload:
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise InvalidParameter("file is missing.", "Send it as a file with a name.", param="file")
-    if form.get("purpose") != PURPOSE:
+    purpose = form.get("purpose")
+    if purpose not in PURPOSES:
         raise InvalidParameter(
-            f"purpose={shown(form.get('purpose'))} cannot be used.",
-            f"Files here are for batches: use {PURPOSE}.",
+            f"purpose={shown(purpose)} cannot be used.",
+            f"Use {' or '.join(PURPOSES)}.",
             param="purpose",
         )
     if (file.size or 0) > max_bytes:
@@ -95,7 +112,7 @@ def checked(form: FormData, *, max_bytes: int) -> Upload:
             f"Send {max_bytes} or fewer, or raise PENSTOCK_LIMITS__MAX_UPLOAD_BYTES.",
             param="file",
         )
-    return Upload(_name(file.filename), file.file, _lifetime(form))
+    return Upload(_name(file.filename), str(purpose), file.file, _lifetime(form))
 
 
 async def copy(source: BinaryIO, incoming: Incoming) -> None:

@@ -34,7 +34,11 @@ class AdapterUnloadBody(Strict):
 
 @router.get("/adapters", summary="Adapters")
 async def list_adapters(services: ServicesDep) -> dict[str, Any]:
-    """Every adapter in the data directory's `adapters` folder or named in the settings."""
+    """Every adapter in the data directory's `adapters` folder or named in the settings.
+
+    `models` are those whose names fit the one it was trained on; null where none does, and then
+    nobody can tell before it is tried.
+    """
     return {"adapters": [_adapter_object(s) for s in await services.adapters.statuses()]}
 
 
@@ -72,6 +76,7 @@ def _adapter_object(status: AdapterStatus) -> dict[str, Any]:
         "rank": card.rank,
         "disk_bytes": card.disk_bytes,
         "error": card.error,
+        "models": None if status.models is None else list(status.models),
         "loaded": [
             {"model": model, "digest": info.digest, "memory_bytes": info.num_bytes}
             for model, info in status.loaded.items()

@@ -159,6 +159,11 @@ class GenerateAnswer(Answer):
     usage: UsageAnswer
     timings: TimingsAnswer
     receipt: str
+    cached: bool = Field(
+        False,
+        description="The answer was computed for an earlier request.",
+        exclude_if=lambda cached: not cached,
+    )
     beam_tree: list[TreeStepAnswer] | None = Field(
         None, description="With `beam_tree`.", exclude_if=lambda steps: steps is None
     )

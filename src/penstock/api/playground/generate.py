@@ -45,6 +45,7 @@ async def open_generation(services: Services, asked: Asked) -> Generation:
         asked.num_sequences,
         lambda model: to_request(asked, model),
         keep_alive_seconds=asked.keep_alive_seconds,
+        may_repeat=True,
     )
 
 

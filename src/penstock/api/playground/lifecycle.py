@@ -14,9 +14,9 @@ from penstock.api.playground.answers import ErrorAnswer
 from penstock.api.playground.model_objects import model_object, progress_object
 from penstock.api.playground.schemas import KEEP_ALIVE, Strict
 from penstock.api.playground.wire_types import KeepAlive
+from penstock.api.pulling import Pull, begin_pull
 from penstock.api.services import Services, ServicesDep
 from penstock.api.sse import Event, EventStream
-from penstock.serving.downloads import DownloadProgress, Following
 
 FAILURES: dict[int | str, dict[str, object]] = {
     status: {"model": ErrorAnswer} for status in (400, 403, 404, 409, 422, 503, 507)
@@ -82,13 +82,8 @@ async def pull_model(name: str, request: Request, services: ServicesDep) -> Resp
     Disk, network and permission are looked at before the first event. When all who asked for it
     have left, the download stops; the next one goes on from there.
     """
-    following = services.lifecycle.pull(name)
-    try:
-        first = await unless_disconnected(request, following.next())
-    except BaseException:
-        following.close()
-        raise
-    return EventStream(_events(services, name, following, first), on_close=following.close)
+    pull = await begin_pull(services, name, request)
+    return EventStream(_events(services, name, pull), on_close=pull.close)
 
 
 @router.delete("/models/{name:path}", summary="Remove a model's files")
@@ -102,11 +97,7 @@ async def remove_model(name: str, services: ServicesDep) -> Response:
     return JSONResponse({"removed_bytes": num_bytes, "model": model_object(status)})
 
 
-async def _events(
-    services: Services, name: str, following: Following, first: DownloadProgress | None
-) -> AsyncIterator[list[Event]]:
-    progress = first
-    while progress is not None:
+async def _events(services: Services, name: str, pull: Pull) -> AsyncIterator[list[Event]]:
+    async for progress in pull.progress():
         yield [{"event": "progress", **progress_object(progress)}]
-        progress = await following.next()
     yield [{"event": "done", "model": model_object(services.lifecycle.status(name))}]

@@ -40,7 +40,10 @@ class Presenter:
         request = generation.request
         is_plain = isinstance(request.prompt, str) and not request.prefix
         self._rendered_prompt = request.prompt if is_plain else asked.prompt
-        self._receipt = ReceiptMaker(generation.request, generation.model)
+        self._is_cached = generation.is_cached
+        self._receipt = ReceiptMaker(
+            generation.request, generation.model, is_cached=generation.is_cached
+        )
         self._started: RequestStarted | None = None
         self._finished: dict[int, SequenceFinished] = {}
         self._tree: list[answers.TreeStepAnswer] = []
@@ -81,6 +84,7 @@ class Presenter:
             usage=_usage(self._end),
             timings=_timings(self._end),
             receipt=self.receipt.receipt,
+            cached=self._is_cached,
             beam_tree=self._tree or None,
         )
 

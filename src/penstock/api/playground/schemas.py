@@ -18,7 +18,7 @@ from penstock.api.playground.wire_types import (
 )
 from penstock.decoding.parameters import Parameter, request
 from penstock.decoding.strategies import PARAMETERS
-from penstock.types import LONGEST, MAX_SEED, MAX_TIME, MIN_TIME, NEUTRAL
+from penstock.types import LONGEST, MAX_LOGPROBS, MAX_SEED, MAX_TIME, MIN_TIME, NEUTRAL
 
 MAX_EXAMPLES = 64
 MAX_STEPS = 16
@@ -30,9 +30,10 @@ MAX_NAMES = 16
 KEEP_ALIVE = Field(
     None,
     description="How long the model stays loaded without a request: seconds, `10m`, `2h`, 0 to "
-    "unload it after this, -1 for ever. Holds until another is sent. Models that are loaded at "
-    "start always stay.",
+    "unload it after this, -1 for ever. Holds until another is sent. A model that was loaded at "
+    "start stays where nothing is sent.",
 )
+ADAPTER = Field(None, description="A name from `GET /adapters`, on top of the model.")
 
 MAX_TIME_FIELD = Field(
     None,
@@ -99,9 +100,7 @@ class GenerationFields(DecodingFields):
     """Everything that can be asked of a generation, but the prompt."""
 
     model: Name | None = Field(None, description="An id from `GET /models`; else the default.")
-    adapter: Name | None = Field(
-        None, description="A name from `GET /adapters`, on top of the model."
-    )
+    adapter: Name | None = ADAPTER
     strategy: Name | None = Field(None, description="An id from `GET /strategies`.")
     max_length: int | None = Field(
         None, ge=1, le=1_000_000, description="Total tokens at most, prompt included."
@@ -125,14 +124,17 @@ class GenerationFields(DecodingFields):
     stop: StopStrings | None = _from_catalog(request.STOP)
     seed: int | None = _from_catalog(request.SEED, le=MAX_SEED)
     logprobs: int | None = Field(
-        None, ge=0, le=20, description="How many alternatives to report beside each token."
+        None,
+        ge=0,
+        le=MAX_LOGPROBS,
+        description="How many alternatives to report beside each token.",
     )
     keep_alive: KeepAlive | None = KEEP_ALIVE
     max_time: float | None = MAX_TIME_FIELD
     trace: int | None = Field(
         None,
         ge=0,
-        le=20,
+        le=MAX_LOGPROBS,
         description="Report for each token what every step of the chain kept, with so many "
         "candidates of each.",
     )

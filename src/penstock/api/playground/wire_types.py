@@ -13,8 +13,12 @@ from penstock.decoding.parameters import Kind
 from penstock.types import MAX_STOP_LENGTH, MAX_STOP_STRINGS
 
 MAX_WORD_LENGTH = 200  # characters, or token ids
-DURATION = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,3})?)([smh]?)")
-SECONDS_OF_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
+_AMOUNT = r"[0-9]{1,9}(?:\.[0-9]{1,3})?"
+DURATION = re.compile(rf"-?{_AMOUNT}|-?(?:{_AMOUNT}(?:ms|[smh])){{1,4}}")
+PART_OF_DURATION = re.compile(rf"({_AMOUNT})(ms|[smh]?)")
+SECONDS_OF_UNIT = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600}
+BRANCH = "|"  # before the tags of a union, which are no part of a field's name
+LONGEST_KEEP_ALIVE = 1e10  # seconds: three centuries; what is more is a mistake
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
@@ -60,6 +64,14 @@ def _check_word_bias(value: Any) -> Any:
     return [_check_word(value[0]), float(value[1])]
 
 
+def _check_prompt(value: Any) -> Any:
+    if isinstance(value, str):
+        return check_text(value)
+    if isinstance(value, list) and value and _are_ids(value):
+        return value
+    raise PydanticCustomError("prompt", "Use a text or a list of token ids")
+
+
 def _check_layers(value: Any) -> Any:
     if value in ("low", "high") or (isinstance(value, list) and value and _are_ids(value)):
         return value
@@ -74,12 +86,14 @@ def _check_start_and_factor(value: list[Any]) -> list[Any]:
 
 def _check_keep_alive(value: Any) -> float:
     """Seconds; infinity for ever, which is written as any negative number."""
-    match = DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is not None:
-        value = float(match[1]) * SECONDS_OF_UNIT[match[2]]
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if isinstance(value, str) and DURATION.fullmatch(value):
+        parts = PART_OF_DURATION.findall(value)
+        seconds = sum(float(amount) * SECONDS_OF_UNIT[unit] for amount, unit in parts)
+        value = -seconds if value.startswith("-") else seconds
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not (abs(value) <= LONGEST_KEEP_ALIVE or value == math.inf):
         raise PydanticCustomError(
-            "keep_alive", 'Use seconds, a duration such as "10m" or "2h", or -1 for ever'
+            "keep_alive", 'Use seconds, a duration such as "10m" or "1h30m", or -1 for ever'
         )
     return math.inf if value < 0 else float(value)
 
@@ -114,8 +128,8 @@ Name = Annotated[Text, Field(min_length=1, max_length=200)]
 StopString = Annotated[Text, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 StopStrings = Annotated[
     list[StopString],
+    Field(max_length=MAX_STOP_STRINGS, fail_fast=True),
     BeforeValidator(_as_list),
-    Field(max_length=MAX_STOP_STRINGS),
     WithJsonSchema(
         {
             "anyOf": [
@@ -129,6 +143,7 @@ WORD_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}]
 }
 Word = Annotated[Any, AfterValidator(_check_word), WithJsonSchema(WORD_SCHEMA)]
+Prompt = Annotated[Any, AfterValidator(_check_prompt), WithJsonSchema(WORD_SCHEMA)]
 NamedToken = Annotated[
     Any,
     AfterValidator(_check_token),
@@ -164,19 +179,21 @@ KeepAlive = Annotated[
 TokenId = Annotated[int, Field(ge=0)]
 TokenIdName = Annotated[str, Field(pattern="^[0-9]{1,9}$")]  # JSON names entries by strings
 
+# The first wrong entry of a list is told; to look for others in thousands takes a second.
 WIRE_TYPES: Mapping[Kind, Any] = {
     "float": float,
     "int": int,
     "bool": bool,
-    "names": list[Name],
-    "tokens": list[TokenId],
-    "words": list[Word],
-    "alternatives": list[Alternatives],
+    "names": Annotated[list[Name], Field(fail_fast=True)],
+    "tokens": Annotated[list[TokenId], Field(fail_fast=True)],
+    "words": Annotated[list[Word], Field(fail_fast=True)],
+    "alternatives": Annotated[list[Alternatives], Field(fail_fast=True)],
     "token_biases": dict[TokenIdName, float],
-    "word_biases": list[WordBias],
+    "word_biases": Annotated[list[WordBias], Field(fail_fast=True)],
     "layers": Layers,
     "start_and_factor": StartAndFactor,
     "text": Text,
-    "texts": list[Text],
+    "prompt": Prompt,
+    "texts": Annotated[list[Text], Field(fail_fast=True)],
     "json": dict[str, Any],
 }

@@ -16,7 +16,7 @@ from penstock.errors import InvalidParameter
 from penstock.serving.model_texts import ModelTexts
 from penstock.serving.models import ServedModel
 from penstock.serving.router import Generation
-from penstock.types import GenerationRequest
+from penstock.types import MAX_LOGPROBS, GenerationRequest
 
 LONGEST_SHOWN = 80
 FAILURES: dict[int | str, dict[str, object]] = {
@@ -37,10 +37,16 @@ class AgainFields(Strict):
     )
     stream: bool = Field(False, description="Send the text as it is written, as events.")
     logprobs: int | None = Field(
-        None, ge=0, le=20, description="How many alternatives to report beside each token."
+        None,
+        ge=0,
+        le=MAX_LOGPROBS,
+        description="How many alternatives to report beside each token.",
     )
     trace: int | None = Field(
-        None, ge=0, le=20, description="What every step of the chain kept, so many candidates each."
+        None,
+        ge=0,
+        le=MAX_LOGPROBS,
+        description="What every step of the chain kept, so many candidates each.",
     )
 
 
@@ -67,14 +73,22 @@ async def open_again(
         differing = differences(receipt.decided, circumstances(model))
         if differing and not allow_differences:
             raise refusal(differing)
-        return replace(settled, adapter_digest=None) if allow_differences else settled
+        return (
+            replace(settled, adapter_digest=None, attribute_digest=None)
+            if allow_differences
+            else settled
+        )
 
     return await services.router.submit(settled.model, settled.num_sequences, build)
 
 
 def asked_by(request: GenerationRequest, opening: str) -> Asked:
     """A settled request as the presenter knows those that a client makes."""
-    fields = {"logprobs": request.logprobs, "trace": request.trace}
+    fields = {
+        "adapter": request.adapter,
+        "logprobs": request.logprobs,
+        "trace": request.trace,
+    }
     return Asked(
         request_id=request.request_id,
         model=request.model,

@@ -21,11 +21,12 @@ class DifferenceAnswer(Answer):
 def differences(decided: Decided, now: Circumstances) -> list[DifferenceAnswer]:
     """All circumstances that have changed since, by name.
 
-    Of the adapter more is known once there is a text: then `now` is all that decided it.
+    Of the adapter and the attribute more is known once there is a text: then `now` is all that
+    decided it.
     """
     names = set(Circumstances.model_fields)
     if isinstance(now, Decided):
-        names.add("adapter_digest")
+        names |= {"adapter_digest", "attribute_digest"}
     then = dict(_flat(decided.model_dump(include=names)))
     present = dict(_flat(now.model_dump(include=names)))
     return [

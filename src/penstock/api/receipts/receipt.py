@@ -56,6 +56,7 @@ class Decided(Circumstances):
     seed: int
     adapter: Name | None = Field(None, description="The adapter it was written with.")
     adapter_digest: Text = Field("", description="SHA-256 of the adapter's files.")
+    attribute_digest: Text = Field("", description="SHA-256 of the file of its attribute.")
 
 
 class Receipt(Strict):
@@ -64,12 +65,20 @@ class Receipt(Strict):
     receipt: Name = Field(description="Its name, made of all that is in `decided`.")
     decided: Decided
     token_ids: list[list[TokenId]] = Field(description="The tokens of each text.")
+    cached: bool = Field(
+        False,
+        description="They were computed for an earlier request.",
+        exclude_if=lambda cached: not cached,
+    )
 
 
 class ReceiptMaker:
     """Follows one generation's outputs until its receipt can be made."""
 
-    def __init__(self, request: GenerationRequest, model: ServedModel) -> None:
+    def __init__(
+        self, request: GenerationRequest, model: ServedModel, *, is_cached: bool = False
+    ) -> None:
+        self._is_cached = is_cached
         self._request = request
         self._model = model
         self._started: RequestStarted | None = None
@@ -88,7 +97,7 @@ class ReceiptMaker:
     def name(self) -> str:
         """The receipt's name, known as soon as the request is taken up."""
         assert self._started is not None
-        return name_of(_decided(self._request, self._started, self._model))
+        return name_of(decided_of(self._request, self._started, self._model))
 
     @property
     def receipt(self) -> Receipt:
@@ -98,9 +107,14 @@ class ReceiptMaker:
 
     def _make(self) -> Receipt:
         assert self._started is not None
-        decided = _decided(self._request, self._started, self._model)
+        decided = decided_of(self._request, self._started, self._model)
         token_ids = [self._token_ids[index] for index in sorted(self._token_ids)]
-        return Receipt(receipt=name_of(decided), decided=decided, token_ids=token_ids)
+        return Receipt(
+            receipt=name_of(decided),
+            decided=decided,
+            token_ids=token_ids,
+            cached=self._is_cached,
+        )
 
 
 def name_of(decided: Decided) -> str:
@@ -143,10 +157,12 @@ def request_of(decided: Decided, request_id: str) -> GenerationRequest:
         seed=decided.seed,
         adapter=decided.adapter,
         adapter_digest=decided.adapter_digest or None,
+        attribute_digest=decided.attribute_digest or None,
     )
 
 
-def _decided(request: GenerationRequest, started: RequestStarted, model: ServedModel) -> Decided:
+def decided_of(request: GenerationRequest, started: RequestStarted, model: ServedModel) -> Decided:
+    """All that decides the text of a request that was taken up."""
     return Decided(
         **circumstances(model).model_dump(),
         prompt=request.prompt if isinstance(request.prompt, str) else list(request.prompt),
@@ -160,6 +176,7 @@ def _decided(request: GenerationRequest, started: RequestStarted, model: ServedM
         seed=started.seed,
         adapter=request.adapter,
         adapter_digest=started.adapter_digest or "",
+        attribute_digest=started.attribute_digest or "",
     )
 
 

@@ -1,6 +1,10 @@
-"""The latest receipts, in memory, gone when the server stops. Used on the event loop alone."""
+"""The latest receipts of each owner, in memory, gone when the server stops.
+
+Used on the event loop alone.
+"""
 
 from penstock.api.latest import MAX_CHARACTERS, MAX_ENTRIES, Latest
+from penstock.api.owner import name_for_owner
 from penstock.api.receipts.receipt import Receipt
 from penstock.errors import ReceiptNotFound
 
@@ -17,11 +21,11 @@ class ReceiptStore:
 
     def put(self, receipt: Receipt) -> None:
         """Keep a receipt, as JSON, and let the oldest go where there are too many."""
-        self._latest.put(receipt.receipt, receipt.model_dump_json())
+        self._latest.put(name_for_owner(receipt.receipt), receipt.model_dump_json())
 
     def get(self, name: str) -> Receipt:
         """The receipt. Raises `ReceiptNotFound`."""
-        text = self._latest.get(name)
+        text = self._latest.get(name_for_owner(name))
         if text is None:
             raise ReceiptNotFound(
                 f"There is no receipt {name[:LONGEST_SHOWN]!r} here.",

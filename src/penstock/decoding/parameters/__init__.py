@@ -25,6 +25,7 @@ Kind = Literal[
     "layers",  # "low", "high" or a list of numbers
     "start_and_factor",  # a pair: number of tokens, factor
     "text",
+    "prompt",  # a text or a list of token ids
     "texts",
     "json",  # any object
 ]

@@ -4,6 +4,7 @@ from penstock.decoding.parameters import decoding
 from penstock.decoding.parameters.endings import ENDINGS
 from penstock.decoding.parameters.filters import FILTERS
 from penstock.decoding.parameters.form import FORM
+from penstock.decoding.parameters.guidance import GUIDANCE
 from penstock.decoding.parameters.penalties import PENALTIES
 from penstock.decoding.parameters.request import (
     CONTROL_CODE,
@@ -30,6 +31,7 @@ EVERYWHERE = (
     MIN_NEW_TOKENS,
     STOP,
     *FORM,
+    *GUIDANCE,
     *WORDS,
     *ENDINGS,
     *WATERMARK,

@@ -26,3 +26,15 @@ MAX_MATCHING_NGRAM_SIZE = decoding(
     group="more",
     unit="tokens",
 )
+DRAFT_NUM_TOKENS = decoding(
+    "draft_num_tokens",
+    label="Drafted tokens",
+    description="How many tokens the draft model writes ahead, at most, to be checked at once.",
+    effect="Higher gains more where the draft model is mostly right and wastes more where it is "
+    "not; 0 drafts nothing. The text is the same.",
+    default=5,
+    offered=(0, 16),
+    step=1,
+    group="main",
+    unit="tokens",
+)

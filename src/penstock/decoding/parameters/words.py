@@ -45,6 +45,23 @@ TOPIC_STRENGTH = decoding(
     step=0.5,
     section="Words",
 )
+ATTRIBUTE = decoding(
+    "attribute",
+    label="Attribute",
+    description="Leads the text to what a small classifier was trained to recognise, by its name; "
+    "`penstock attributes train` makes one from labelled texts.",
+    effect="Each token counts for or against it, from the first on; nothing is forced.",
+    section="Words",
+)
+ATTRIBUTE_STRENGTH = decoding(
+    "attribute_strength",
+    label="Attribute strength",
+    description="How much the classifier's opinion counts against the model's; 1 is Bayes' rule.",
+    effect="Higher leads more strongly and less naturally; below 0 it leads away.",
+    offered=(-5, 8),
+    step=0.5,
+    section="Words",
+)
 SUPPRESS_TOKENS = decoding(
     "suppress_tokens",
     label="Forbidden tokens",
@@ -64,6 +81,8 @@ WORDS = (
     BAD_WORDS,
     TOPIC_WORDS,
     TOPIC_STRENGTH,
+    ATTRIBUTE,
+    ATTRIBUTE_STRENGTH,
     SEQUENCE_BIAS,
     LOGIT_BIAS,
     SUPPRESS_TOKENS,

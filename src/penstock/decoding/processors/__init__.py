@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
+from penstock.decoding.processors.attribute import AttributeGuide
 from penstock.decoding.processors.biases import (
     BadWords,
     BeginSuppressTokens,
@@ -34,6 +35,7 @@ from penstock.decoding.processors.filters import (
     TopK,
     TopP,
 )
+from penstock.decoding.processors.guidance import Guidance
 from penstock.decoding.processors.interface import LogitsProcessor, Row
 from penstock.decoding.processors.mirostat import Mirostat
 from penstock.decoding.processors.penalties import (
@@ -62,8 +64,10 @@ from penstock.types import NEUTRAL, DecodingParams
 CONSTRAINT = Constraint()
 PENALTIES: tuple[LogitsProcessor, ...] = (  # for every strategy
     CONSTRAINT,
+    Guidance(),
     ContrastedLayers(),
     TopicWords(),
+    AttributeGuide(),
     SequenceBias(),
     LogitBias(),
     EncoderRepetitionPenalty(),
@@ -130,10 +134,12 @@ def ordered(order: tuple[str, ...]) -> tuple[LogitsProcessor, ...]:
     return tuple(chain)
 
 
+SLOW = {processor.name for processor in FILTERS} - {processor.name for processor in QUICK}
+
+
 def has_quick_way(params: DecodingParams) -> bool:
     """Whether temperature, top-k and top-p, in this order, are the only filters in use."""
-    slow = {processor.name for processor in FILTERS} - {processor.name for processor in QUICK}
-    return not params.processor_order and slow.isdisjoint(_in_use(params))
+    return not params.processor_order and SLOW.isdisjoint(in_use(params))
 
 
 def check_order(order: tuple[str, ...]) -> None:
@@ -161,11 +167,11 @@ def check_order(order: tuple[str, ...]) -> None:
 
 def _run(chain: Sequence[LogitsProcessor], logits: Tensor, rows: Sequence[Row]) -> Tensor:
     """Run `chain`, each processor on the rows it is in use for."""
-    in_use = [_in_use(row.params) for row in rows]
+    switched_on = [in_use(row.params) for row in rows]
     for processor in chain:
         active = [
             i
-            for i, (row, names) in enumerate(zip(rows, in_use, strict=True))
+            for i, (row, names) in enumerate(zip(rows, switched_on, strict=True))
             if processor.name in names and processor.is_active(row)
         ]
         changed = _on(active, processor, logits, rows)
@@ -185,9 +191,25 @@ def _within_constraints(
     return after.index_copy(0, where, stay_within(before[where], after[where], allowed))
 
 
-@lru_cache(maxsize=1024)
-def _in_use(params: DecodingParams) -> frozenset[str]:
-    """The processors that do something with these parameters, by name."""
+_IN_USE: dict[int, tuple[DecodingParams, frozenset[str]]] = {}  # by the parameters' identity
+MAX_KNOWN = 1024
+
+
+def in_use(params: DecodingParams) -> frozenset[str]:
+    """The processors that do something with these parameters, by name.
+
+    Asked for every row of every step, so it is known by identity: to hash so many fields takes
+    longer than to use them.
+    """
+    known = _IN_USE.get(id(params))
+    if known is None or known[0] is not params:
+        if len(_IN_USE) >= MAX_KNOWN:
+            _IN_USE.clear()
+        known = _IN_USE[id(params)] = (params, _switched_on(params))
+    return known[1]
+
+
+def _switched_on(params: DecodingParams) -> frozenset[str]:
     return frozenset(
         name for name in BY_NAME if name not in NEUTRAL or getattr(params, name) != NEUTRAL[name]
     )

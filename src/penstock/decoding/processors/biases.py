@@ -18,7 +18,7 @@ class SequenceBias(LogitsProcessor):
     name = "sequence_bias"
 
     def __call__(self, logits: Tensor, rows: Sequence[Row]) -> Tensor:
-        return add(logits, [_biases(row) for row in rows])
+        return add(logits, [biases_of(row) for row in rows])
 
 
 class LogitBias(LogitsProcessor):
@@ -39,7 +39,7 @@ class BadWords(LogitsProcessor):
     name = "bad_words"
 
     def __call__(self, logits: Tensor, rows: Sequence[Row]) -> Tensor:
-        return forbid(logits, [_forbidden(row) for row in rows])
+        return forbid(logits, [forbidden_words(row) for row in rows])
 
 
 class SuppressTokens(LogitsProcessor):
@@ -63,7 +63,8 @@ class BeginSuppressTokens(LogitsProcessor):
         return forbid(logits, [row.params.begin_suppress_tokens for row in rows])
 
 
-def _biases(row: Row) -> Mapping[int, float]:
+def biases_of(row: Row) -> Mapping[int, float]:
+    """What each word that is all but complete adds to its last token."""
     biases: dict[int, float] = defaultdict(float)
     for word, bias in row.params.sequence_bias:
         token_ids = token_ids_of(word)
@@ -72,7 +73,8 @@ def _biases(row: Row) -> Mapping[int, float]:
     return biases
 
 
-def _forbidden(row: Row) -> Collection[int]:
+def forbidden_words(row: Row) -> Collection[int]:
+    """The last tokens of the words that are all but complete."""
     ends = {(token_id,) for token_id in row.eos_token_ids}
     words: Iterable[TokenIds] = map(token_ids_of, row.params.bad_words)
     return {w[-1] for w in words if w not in ends and _is_begun(w, row.token_ids)}

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from penstock.model.attributes import Attribute
 from penstock.types import DecodingParams
 
 
@@ -22,6 +23,8 @@ class Row:
     max_new_tokens: int | None = None
     allowed: Tensor | None = None  # (vocab_size,) by the constraint, if there is one
     early: Tensor | None = None  # (num_layers, vocab_size): logits of early layers, if asked for
+    attribute: Attribute | None = None  # that the text is led to
+    unconditional: Tensor | None = None  # (vocab_size,): logits after the negative prompt
     coin: float = 0.0  # a number in [0, 1) of this text and position, for who leaves it to chance
     total_surprise: float = 0.0  # bits: of all tokens generated, when each was drawn
     min_kept: int = 1  # how many tokens every filter leaves, at least

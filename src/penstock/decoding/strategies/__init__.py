@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from penstock.decoding.parameters import Parameter
+from penstock.decoding.strategies.assisted import Assisted
 from penstock.decoding.strategies.beam_sampling import BeamSampling
 from penstock.decoding.strategies.beam_search import BeamSearch
 from penstock.decoding.strategies.best_of_n import BestOfN
@@ -29,6 +30,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         ConstrainedBeamSearch,
         BestOfN,
         PromptLookup,
+        Assisted,
         ContrastiveSearch,
         Dola,
         Controlled,

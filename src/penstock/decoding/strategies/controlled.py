@@ -1,4 +1,4 @@
-"""Controlled generation: sampling that is led by a control code and by the words of a topic."""
+"""Controlled generation: sampling led by a control code, a topic's words and an attribute."""
 
 from typing import ClassVar
 
@@ -6,7 +6,12 @@ from penstock.decoding.parameters import Parameter, main, with_own
 from penstock.decoding.parameters.filters import TEMPERATURE, TOP_P
 from penstock.decoding.parameters.groups import DRAWN, EVERYWHERE
 from penstock.decoding.parameters.request import CONTROL_CODE
-from penstock.decoding.parameters.words import TOPIC_STRENGTH, TOPIC_WORDS
+from penstock.decoding.parameters.words import (
+    ATTRIBUTE,
+    ATTRIBUTE_STRENGTH,
+    TOPIC_STRENGTH,
+    TOPIC_WORDS,
+)
 from penstock.decoding.presets import Preset
 from penstock.decoding.strategies.sampling import Sampling
 
@@ -21,16 +26,19 @@ class Controlled(Sampling):
     label: ClassVar[str] = "Controlled"
     type: ClassVar[str] = "controlled"
     description: ClassVar[str] = (
-        "Nucleus sampling that you steer in two ways. A control code is put before the prompt: "
-        "models trained with such codes know what genre or task it stands for. And the words of a "
+        "Nucleus sampling that you steer in three ways. A control code is put before the prompt: "
+        "models trained with such codes know what genre or task it stands for. The words of a "
         "topic are made likelier until they have been written, so that the text turns to their "
-        "subject without being forced to use any of them."
+        "subject without being forced to use any of them. And an attribute, which a small "
+        "classifier learnt from labelled texts, makes likelier what speaks for it."
     )
     color: ClassVar[str] = "#A05195"
     parameters: ClassVar[tuple[Parameter, ...]] = with_own(
         (*DRAWN, *EVERYWHERE),
         main(TOPIC_WORDS),
         main(TOPIC_STRENGTH),
+        main(ATTRIBUTE),
+        main(ATTRIBUTE_STRENGTH),
         main(CONTROL_CODE),
         TEMPERATURE,
         main(TOP_P, default=0.95),

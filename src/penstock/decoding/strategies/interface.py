@@ -100,6 +100,14 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """As `Guess`, with up to `count` guesses of the model's draft, through the same chain."""
+
+    sequence_id: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fork:
     """A new sequence `child_id` shares all of `parent_id` so far and continues with this token."""
 
@@ -147,7 +155,7 @@ class Tell:
     returned: tuple[int, ...] = ()
 
 
-Action = Append | Guess | Fork | Drop | Agree | Finish | Tell
+Action = Append | Guess | Draft | Fork | Drop | Agree | Finish | Tell
 
 
 class StopRule(Protocol):

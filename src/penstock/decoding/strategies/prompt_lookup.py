@@ -1,32 +1,22 @@
 """Prompt lookup: sampling that guesses ahead from what the text says already."""
 
-from collections.abc import Sequence
-from itertools import groupby
 from typing import ClassVar
 
 from penstock.decoding.parameters import Parameter, main, with_own
 from penstock.decoding.parameters.filters import TEMPERATURE, TOP_P
-from penstock.decoding.parameters.groups import DRAWN, EVERYWHERE
 from penstock.decoding.parameters.guessing import (
     MAX_MATCHING_NGRAM_SIZE,
     PROMPT_LOOKUP_NUM_TOKENS,
 )
 from penstock.decoding.presets import Preset
-from penstock.decoding.strategies.interface import (
-    Action,
-    Guess,
-    StepResult,
-    StrategyInput,
-)
-from penstock.decoding.strategies.sampling import Sampling
+from penstock.decoding.strategies.guessing import GUESSED, GuessingSampling
+from penstock.decoding.strategies.interface import Action, Guess, StrategyInput
+from penstock.decoding.strategies.pace import Pace
+from penstock.decoding.strategies.phrases import Phrases
 
 
-class PromptLookup(Sampling):
-    """`Sampling`, token for token, in fewer steps where the text repeats itself (Saxena 2023).
-
-    Each token is drawn with the number that belongs to its position, so a guess is right exactly
-    when sampling would have drawn it: the distribution cannot change.
-    """
+class PromptLookup(GuessingSampling):
+    """Guesses that the text goes on as it did before (Saxena 2023)."""
 
     id: ClassVar[str] = "prompt_lookup"
     label: ClassVar[str] = "Prompt lookup"
@@ -39,7 +29,7 @@ class PromptLookup(Sampling):
     )
     color: ClassVar[str] = "#0B6E99"
     parameters: ClassVar[tuple[Parameter, ...]] = with_own(
-        tuple(p for p in (*DRAWN, *EVERYWHERE) if not p.name.startswith("mirostat")),
+        GUESSED,
         TEMPERATURE,
         main(TOP_P, default=0.95),
         PROMPT_LOOKUP_NUM_TOKENS,
@@ -62,48 +52,26 @@ class PromptLookup(Sampling):
 
     def __init__(self, given: StrategyInput) -> None:
         super().__init__(given)
-        self._given = given
+        self._phrases: dict[int, Phrases] = {}
+        self._paces: dict[int, Pace] = {}
+        self._num_guessed: dict[int, int] = {}  # at the latest step, by text
 
-    def decide(self, results: Sequence[StepResult]) -> list[Action]:
-        actions: list[Action] = []
-        for sequence_id, its_results in groupby(results, key=lambda r: r.sequence_id):
-            for result in its_results:
-                actions += super().decide([result])
-                if sequence_id not in self._live:
-                    break
-        return actions + [guess for index in sorted(self._live) for guess in self._guess(index)]
+    def _note(self, index: int, num_new: int) -> None:
+        """Of so many new tokens all but the last were guessed."""
+        if index not in self._phrases:
+            params, prompt = self._given.params, self._given.prompt_token_ids
+            self._phrases[index] = Phrases(prompt, longest=params.max_matching_ngram_size)
+            self._paces[index] = Pace(params.prompt_lookup_num_tokens)
+        self._phrases[index].extend(self._token_ids[index][-num_new:])
+        num_guessed = self._num_guessed.pop(index, 0)
+        if num_guessed:
+            self._paces[index].note(num_guessed, num_new - 1)
 
     def _guess(self, index: int) -> list[Action]:
-        """How the text went on after its last tokens the last time, as far as it may go on."""
-        params, written = self._given.params, self._token_ids[index]
-        room = self._given.stop.max_new_tokens - len(written) - 1  # checking gives one token more
-        guesses = look_up(
-            [*self._given.prompt_token_ids, *written],
-            longest=params.max_matching_ngram_size,
-            count=min(params.prompt_lookup_num_tokens, room),
-        )
-        return [Guess(index, guesses)] if guesses else []
-
-
-def look_up(token_ids: Sequence[int], *, longest: int, count: int) -> tuple[int, ...]:
-    """`count` tokens that followed the latest earlier occurrence of the last ones.
-
-    The last `longest` tokens are looked for, then one fewer and so on; empty if even the last token
-    is new.
-    """
-    if count <= 0:
-        return ()
-    ends = [end for end in range(1, len(token_ids)) if token_ids[end - 1] == token_ids[-1]]
-    best, best_size = 0, 0
-    for end in reversed(ends):
-        size = 1
-        while size < min(longest, end) and token_ids[end - 1 - size] == token_ids[-1 - size]:
-            size += 1
-        if size > best_size:
-            best, best_size = end, size
-    if not best:
-        return ()
-    text = list(token_ids)
-    for place in range(best, best + count):  # may read what it has just guessed: a loop goes on
-        text.append(text[place])
-    return tuple(text[len(token_ids) :])
+        """How the text went on after its last tokens the last time, as far as that pays."""
+        count = min(self._paces[index].next_length(), self._room(index))
+        guesses = self._phrases[index].continuation(count)
+        if not guesses:
+            return []
+        self._num_guessed[index] = len(guesses)
+        return [Guess(index, guesses)]

@@ -138,7 +138,7 @@ class BatchHandler:
             for line in lines.read(path, batch.endpoint, self.max_line_bytes)
             if line.number not in done
         )
-        asking = asyncio.create_task(self.asker.ask_all(batch.endpoint, waiting, tell))
+        asking = asyncio.create_task(self.asker.ask_all(batch, waiting, tell))
         keeping = asyncio.create_task(self._keep(work, batch, results))
         stopping = asyncio.create_task(self._stopped(work, batch))
         tasks = {asking, keeping, stopping}

@@ -12,6 +12,7 @@ from penstock.jobs.batches.batch import DONE, KIND, WINDOWS, Batch, BatchStatus,
 from penstock.jobs.queue import JobQueue
 from penstock.storage.database import Storage
 from penstock.storage.files import FileStore, StoredFile
+from penstock.storage.ids import may_be_id
 from penstock.storage.paging import Page, page_of
 from penstock.storage.tables import batch_results, batches
 
@@ -181,7 +182,8 @@ class BatchStore:
 
     async def _seen(self, connection: AsyncConnection, owner: str, batch_id: str) -> Batch:
         query = select(batches).where(batches.c.id == batch_id, batches.c.owner == owner)
-        row = (await connection.execute(query)).mappings().first()
+        is_id = may_be_id(batch_id)
+        row = (await connection.execute(query)).mappings().first() if is_id else None
         if row is None:
             raise UnknownBatch(
                 f"There is no batch {batch_id[:80]!r}.", "GET /v1/batches lists those there are."

@@ -48,10 +48,13 @@ class Weights:
         return name in self._tensors
 
     def tensor(self, name: str, *shape: int) -> Tensor:
-        """A tensor as it is stored, to be used so. Refuses one that is missing or misshapen."""
-        found = self._checked(name, shape)
-        self._kept[name] = found.nbytes
-        return found
+        """A tensor as it is stored, to be used so. Refuses one that is missing or misshapen.
+
+        A copy: one tensor that is still mapped would keep its whole file in memory.
+        """
+        copy = self._checked(name, shape).clone()
+        self._kept[name] = copy.nbytes
+        return copy
 
     def _checked(self, name: str, shape: tuple[int, ...]) -> Tensor:
         found = self._tensors.get(name)
@@ -71,7 +74,7 @@ class Weights:
 
     def vector(self, name: str, size: int) -> Tensor:
         """A vector in fp32, such as a norm's scale."""
-        vector = self._checked(name, (size,)).float()
+        vector = self._copied(name, size)
         self._kept[name] = vector.nbytes
         return vector
 
@@ -82,9 +85,7 @@ class Weights:
         """Matrices with the same input side by side, by name and size of output."""
         weights = [self._checked(f"{name}.weight", (n, in_features)) for name, n in outputs.items()]
         biases = [
-            self._checked(f"{name}.bias", (n,)).float()
-            for name, n in outputs.items()
-            if f"{name}.bias" in self
+            self._copied(f"{name}.bias", n) for name, n in outputs.items() if f"{name}.bias" in self
         ]
         if biases and len(biases) < len(outputs):
             raise UnsupportedModel(
@@ -96,7 +97,7 @@ class Weights:
     def transposed(self, name: str, in_features: int, out_features: int) -> LinearWeight:
         """A matrix that is stored as (in_features, out_features), turned once, here."""
         weight = self._checked(f"{name}.weight", (in_features, out_features))
-        bias = self._checked(f"{name}.bias", (out_features,)).float()
+        bias = self._copied(f"{name}.bias", out_features)
         packed = self._pack(weight.t(), bias)
         return self._placed(packed, {name: out_features}, in_features, is_transposed=True)
 
@@ -114,6 +115,10 @@ class Weights:
                 f"such as {left[0]}.",
                 "This is another architecture than config.json says, or a variant of it.",
             )
+
+    def _copied(self, name: str, size: int) -> Tensor:
+        """A vector in fp32 that is mapped from no file."""
+        return self._checked(name, (size,)).to(torch.float32, copy=True)
 
     def _placed(
         self,

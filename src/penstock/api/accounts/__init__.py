@@ -1,0 +1,1 @@
+"""The accounts dialect: tokens, the page's session, users and keys."""

@@ -1,0 +1,1 @@
+"""`/training/runs`: models trained by the server, each in a process of its own."""

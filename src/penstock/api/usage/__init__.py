@@ -1,0 +1,1 @@
+"""Routes about limits and what was used."""

@@ -1,0 +1,1 @@
+"""Evaluations as people read them: Markdown, JSON, and a page with plots."""

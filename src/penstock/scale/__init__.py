@@ -1,0 +1,1 @@
+"""Penstock on several machines: executors that hear of jobs from a broker."""

@@ -1,0 +1,1 @@
+"""What is written down of requests that have ended: what they used, and what they generated."""
