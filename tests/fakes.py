@@ -78,6 +78,7 @@ class FakeEngine:
     def __init__(self, *, step_seconds: float = 0.0, fail_on: str = "EXPLODE") -> None:
         self.step_seconds = step_seconds
         self.fail_on = fail_on
+        self.taken: list[GenerationRequest] = []  # every request that was ever added
         self.running: dict[str, _Running] = {}
         self.cancelled: list[str] = []
         self.num_steps = 0
@@ -89,6 +90,7 @@ class FakeEngine:
         return bool(self.running)
 
     def add(self, prepared: FakePrepared) -> None:
+        self.taken.append(prepared.request)
         self.running[prepared.request.request_id] = _Running(
             prepared, [[] for _ in range(prepared.request.num_sequences)]
         )
