@@ -17,6 +17,7 @@ KERNELS = Path("src/penstock/kernels")
 FLAGS = [
     *("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti"),
     "-ffp-contract=off",  # the order and rounding of every sum are ours to fix
+    "-fno-strict-aliasing",  # vectors move 32-bit numbers of either kind
     # GCC takes the undefined halves inside its own intrinsics for mistakes of ours.
     *("-Wall", "-Wextra", "-Wno-maybe-uninitialized", "-Wno-uninitialized"),
 ]

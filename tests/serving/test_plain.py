@@ -32,6 +32,7 @@ from penstock.types import (
     RequestFinished,
     RequestStarted,
     SequenceFinished,
+    Stage,
     Timings,
     TokenLogprob,
     TokensAdded,
@@ -40,10 +41,25 @@ from penstock.types import (
 NAMES = st.text(max_size=8)
 NUMBERS = st.integers(-(2**63), 2**63)
 FLOATS = st.floats(allow_nan=False)
-TOKENS = st.builds(TokenLogprob, token_id=NUMBERS, token=st.text(), logprob=FLOATS)
-LOGPROBS = st.lists(
-    st.builds(ChosenLogprob, chosen=TOKENS, top=st.lists(TOKENS, max_size=2).map(tuple)), max_size=2
-).map(tuple)
+BYTES = st.lists(st.integers(0, 255), max_size=2).map(tuple)
+TOKENS = st.builds(TokenLogprob, token_id=NUMBERS, token=st.text(), logprob=FLOATS, utf8=BYTES)
+SOME_TOKENS = st.lists(TOKENS, max_size=2).map(tuple)
+STAGES = st.builds(
+    Stage,
+    name=NAMES,
+    num_kept=NUMBERS,
+    mass_kept=FLOATS,
+    entropy_bits=FLOATS,
+    top=SOME_TOKENS,
+)
+CHOSEN = st.builds(
+    ChosenLogprob,
+    chosen=TOKENS,
+    top=SOME_TOKENS,
+    stages=st.lists(STAGES, max_size=1).map(tuple),
+    named=SOME_TOKENS,
+)
+LOGPROBS = st.lists(CHOSEN, max_size=2).map(tuple)
 IDS = st.lists(NUMBERS, max_size=3).map(tuple)
 OUTPUTS = st.one_of(
     st.builds(RequestStarted, request_id=NAMES),

@@ -5,8 +5,9 @@ What is not answered here is the reference's to answer; it draws the same tokens
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
+import numpy as np
 from torch import Tensor
 
 from penstock.decoding.processors import FILTERS, WATERMARK, in_use
@@ -84,10 +85,10 @@ def answer_natively(
     return answers
 
 
-def likeliest(
-    logits: Tensor, counts: Sequence[int], chooser: Chooser
-) -> tuple[list[float], list[tuple[tuple[int, float], ...]]] | None:
-    """Each row's logarithm of the sum of exponentials, and so many of its likeliest tokens.
+def logprobs(
+    logits: Tensor, wanted: Sequence[Sequence[int]], counts: Sequence[int], chooser: Chooser
+) -> tuple[list[list[float]], list[tuple[tuple[int, float], ...]]] | None:
+    """The log-probabilities of each row's wanted tokens, and so many of its likeliest with theirs.
 
     `None` where the kernels cannot read the rows, or find no numbers in them.
     """
@@ -102,7 +103,25 @@ def likeliest(
     pairs = list(zip(chosen.token_ids, chosen.values, strict=True))
     starts = [0, *chosen.ends]
     best = [tuple(pairs[a:b]) for a, b in pairwise(starts)]
-    return list(chosen.wholes), best
+    found = _at(logits, chosen.wholes, wanted)
+    for values, token_ids, known in zip(found, wanted, map(dict, best), strict=True):
+        for i, token_id in enumerate(token_ids):
+            if token_id in known:  # with another last digit: one token, one number
+                values[i] = known[token_id]
+    return found, best
+
+
+def _at(
+    logits: Tensor, wholes: Sequence[float], wanted: Sequence[Sequence[int]]
+) -> list[list[float]]:
+    """The log-probabilities of wanted tokens where each row's sum of exponentials is known."""
+    rows = [row for row, token_ids in enumerate(wanted) for _ in token_ids]
+    columns = [token_id for token_ids in wanted for token_id in token_ids]
+    if not rows:
+        return [[] for _ in wanted]
+    whole = np.array(wholes, dtype=np.float32)
+    found = iter((logits.numpy()[rows, columns] - whole[rows]).tolist())
+    return [list(islice(found, len(token_ids))) for token_ids in wanted]
 
 
 PLAIN_TOP = Rules().packed(Kind.TOP)

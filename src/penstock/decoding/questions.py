@@ -1,6 +1,7 @@
 """What is asked of rows of logits, and what comes back: plain numbers."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from penstock.decoding.processors.interface import Row
 from penstock.decoding.strategies.interface import Need
@@ -20,9 +21,8 @@ class Question:
     named: tuple[int, ...] = ()  # tokens that are reported whatever their place
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The tokens a need asked for.
+class Answer(NamedTuple):
+    """The tokens a need asked for; a tuple, since every token needs one.
 
     `logprobs` are after processing for `Top`, `Probe` and `DrawDistinct`, which has `keys` too, and
     before it for a `Draw` that is scored; else there are none. `surprises`, in bits, are those of
@@ -36,8 +36,7 @@ class Answer:
     report: "Report | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """The model's own log-probabilities, before any processor: of the answer and of the best."""
 
     chosen: tuple[float, ...]  # one per token of the answer

@@ -4,13 +4,12 @@ Knows rows and their answers, not how these were found.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from penstock.decoding.greatest import greatest
-from penstock.decoding.native import likeliest
+from penstock.decoding.native import logprobs
 from penstock.decoding.questions import Answer, Question, Report
 from penstock.decoding.strategies.interface import Draw, DrawDistinct
 from penstock.decoding.trace import TracedStage, trace_row
@@ -43,30 +42,25 @@ def _reports(
         return {}
     rows = logits if len(asked) == len(logits) else logits[asked]
     wanted = [(*answers[i].token_ids, *questions[i].named) for i in asked]
-    whole, tops = _best(rows, [questions[i].num_logprobs or 0 for i in asked], chooser)
+    counts = [questions[i].num_logprobs or 0 for i in asked]
+    of_wanted, tops = _numbers(rows, wanted, counts, chooser)
     reports = {}
-    for i, token_ids, logprobs, top in zip(
-        asked, wanted, _at(rows, whole, wanted), tops, strict=True
-    ):
+    for i, token_ids, told, top in zip(asked, wanted, of_wanted, tops, strict=True):
         count = len(answers[i].token_ids)
-        of_top = dict(top)  # the kernels' last digit may be another: one token, one number
-        told = [of_top.get(t, value) for t, value in zip(token_ids, logprobs, strict=True)]
         named = tuple(zip(token_ids[count:], told[count:], strict=True))
-        stages = _stages(logits[i], questions[i])
-        reports[i] = Report(tuple(told[:count]), top, stages, named)
+        reports[i] = Report(tuple(told[:count]), top, _stages(logits, i, questions[i]), named)
     return reports
 
 
-def _best(
-    rows: Tensor, counts: Sequence[int], chooser: Chooser | None
-) -> tuple[Tensor, list[tuple[tuple[int, float], ...]]]:
-    """Each row's logarithm of the sum of exponentials (num_rows, 1), and its likeliest tokens."""
-    known = None if chooser is None else likeliest(rows, counts, chooser)
+def _numbers(
+    rows: Tensor, wanted: Sequence[Sequence[int]], counts: Sequence[int], chooser: Chooser | None
+) -> tuple[list[list[float]], list[tuple[tuple[int, float], ...]]]:
+    """The log-probabilities of each row's wanted tokens, and its likeliest tokens with theirs."""
+    known = None if chooser is None else logprobs(rows, wanted, counts, chooser)
     if known is not None:
-        wholes, tops = known
-        return torch.tensor(wholes)[:, None], tops
+        return known
     whole = rows.logsumexp(dim=-1, keepdim=True)
-    return whole, _best_pairs(rows, whole, counts)
+    return _at(rows, whole, wanted), _best_pairs(rows, whole, counts)
 
 
 def _best_pairs(
@@ -78,7 +72,7 @@ def _best_pairs(
         return [()] * len(counts)
     values, token_ids = greatest(rows, most)
     best = zip(token_ids.tolist(), (values - whole).tolist(), counts, strict=True)
-    return [tuple(zip(ids[:count], logprobs[:count], strict=True)) for ids, logprobs, count in best]
+    return [tuple(zip(ids[:count], values[:count], strict=True)) for ids, values, count in best]
 
 
 def _at(rows: Tensor, whole: Tensor, wanted: Sequence[Sequence[int]]) -> list[list[float]]:
@@ -86,7 +80,7 @@ def _at(rows: Tensor, whole: Tensor, wanted: Sequence[Sequence[int]]) -> list[li
     most = max(map(len, wanted))
     padded = torch.tensor([[*ids, *[0] * (most - len(ids))] for ids in wanted], dtype=torch.int64)
     found: list[list[float]] = (rows.gather(1, padded.to(rows.device)) - whole).tolist()
-    return [logprobs[: len(ids)] for logprobs, ids in zip(found, wanted, strict=True)]
+    return [values[: len(ids)] for values, ids in zip(found, wanted, strict=True)]
 
 
 def _is_reported(question: Question) -> bool:
@@ -98,15 +92,16 @@ def _is_scored(question: Question) -> bool:
     return isinstance(question.need, Draw) and question.need.is_scored
 
 
-def _stages(logits: Tensor, question: Question) -> tuple[TracedStage, ...]:
+def _stages(logits: Tensor, i: int, question: Question) -> tuple[TracedStage, ...]:
     if question.num_traced is None:
         return ()
     is_drawn = isinstance(question.need, Draw | DrawDistinct)
-    return trace_row(logits, question.row, filters=is_drawn, num_candidates=question.num_traced)
+    return trace_row(logits[i], question.row, filters=is_drawn, num_candidates=question.num_traced)
 
 
 def _with_report(answer: Answer, report: Report | None, question: Question) -> Answer:
     if report is None:
         return answer
     logprobs = report.chosen if _is_scored(question) else answer.logprobs
-    return replace(answer, logprobs=logprobs, report=report if _is_reported(question) else None)
+    told = report if _is_reported(question) else None
+    return Answer(answer.token_ids, logprobs, answer.keys, answer.surprises, told)

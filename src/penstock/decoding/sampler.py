@@ -5,7 +5,6 @@ Knows rows and needs, not requests, sequences or strategies. Plain numbers come 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -200,7 +199,7 @@ def _with_surprises(answer: Answer, scores: Tensor, question: Question) -> Answe
     """The answer, with how surprising its tokens are where Mirostat wants to know."""
     if not question.row.params.mirostat:
         return answer
-    return replace(answer, surprises=_surprises(scores, answer.token_ids))
+    return answer._replace(surprises=_surprises(scores, answer.token_ids))
 
 
 def _surprises(scores: Tensor, drawn: Sequence[int]) -> tuple[float, ...]:

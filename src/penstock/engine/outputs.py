@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import starmap
 
 from penstock.decoding.questions import Report
 from penstock.decoding.strategies.interface import Finish, Tell
@@ -33,19 +35,21 @@ class LogprobTree:
 
     def __init__(self, tokenizer: Tokenizer, first: Sequence[int]) -> None:
         self._tokenizer = tokenizer
+        self._named = partial(named, tokenizer)
         self._loses_space = tokenizer.strips_leading_space and self._has_no_text(first)
         self._nodes: dict[tuple[int, int], int] = {}  # (parent node, token id) → node; root is 0
         self._logprobs: dict[int, ChosenLogprob] = {}
-        self._last: tuple[list[int], int] = ([], 0)  # the path asked for last, and its node
+        self._last_path: list[int] = []  # the path asked for last
+        self._last_node = 0
         self._choices: dict[int, ChosenLogprob] = {}  # by the node they were made at
 
     def record(self, path: Sequence[int], token_ids: Sequence[int], report: Report) -> None:
         """Remember the probabilities of `token_ids` after the generated tokens `path`."""
         parent = self._node(path)
         named = self._named_at_start if self._is_start(path) else self._named
-        top = tuple(named(*pair) for pair in report.top)
+        top = tuple(starmap(named, report.top))
         stages = tuple(_stage(stage, named) for stage in report.stages)
-        others = tuple(named(*pair) for pair in report.named)
+        others = tuple(starmap(named, report.named))
         for token_id, logprob in zip(token_ids, report.chosen, strict=True):
             node = self._nodes.setdefault((parent, token_id), len(self._nodes) + 1)
             chosen = ChosenLogprob(named(token_id, logprob), top, stages, others)
@@ -55,7 +59,7 @@ class LogprobTree:
         """What is known of each token of `path` from `start` on; empty when nothing was asked."""
         if not self._logprobs:
             return ()
-        node, found = self._node(path[:start]), []
+        node, found = self._node(path, start), []
         for token_id in path[start:]:
             node = self._nodes[node, token_id]
             found.append(self._logprobs[node])
@@ -71,23 +75,21 @@ class LogprobTree:
     def _has_no_text(self, token_ids: Iterable[int]) -> bool:
         return not any(map(self._tokenizer.token_bytes, token_ids))
 
-    def _named(self, token_id: int, logprob: float) -> TokenLogprob:
-        return named(self._tokenizer, token_id, logprob)
-
     def _named_at_start(self, token_id: int, logprob: float) -> TokenLogprob:
         token = self._named(token_id, logprob)
         utf8 = token.utf8[1:] if token.utf8[:1] == SPACE else token.utf8
-        return replace(token, token=token.token.removeprefix(" "), utf8=utf8)
+        return token._replace(token=token.token.removeprefix(" "), utf8=utf8)
 
-    def _node(self, path: Sequence[int]) -> int:
-        """The node of a path; as a rule it goes on from the one asked for last."""
-        known, node = self._last
-        if known != [*path[: len(known)]]:
-            known, node = [], 0
-        for token_id in path[len(known) :]:
-            node = self._nodes[node, token_id]
-        self._last = ([*path], node)
-        return node
+    def _node(self, path: Sequence[int], length: int | None = None) -> int:
+        """The node after so many tokens of a path; as a rule just beyond the one asked for last."""
+        length = len(path) if length is None else length
+        num_known = len(self._last_path)
+        if num_known > length or path[:num_known] != self._last_path:
+            self._last_path, self._last_node, num_known = [], 0, 0
+        for token_id in path[num_known:length]:
+            self._last_node = self._nodes[self._last_node, token_id]
+            self._last_path.append(token_id)
+        return self._last_node
 
 
 def _stage(stage: TracedStage, named: Callable[[int, float], TokenLogprob]) -> Stage:
@@ -96,7 +98,7 @@ def _stage(stage: TracedStage, named: Callable[[int, float], TokenLogprob]) -> S
         num_kept=stage.num_kept,
         mass_kept=stage.mass_kept,
         entropy_bits=stage.entropy_bits,
-        top=tuple(named(*pair) for pair in stage.top),
+        top=tuple(starmap(named, stage.top)),
     )
 
 

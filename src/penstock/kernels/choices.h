@@ -10,21 +10,20 @@ namespace PENSTOCK_ISA {
 
 // The memory that choosing from one row works in.
 struct Choosing {
-    float* scores;      // of the row, or of those of its tokens that are left
+    float* scores;      // of the row once they are changed, or of those of its tokens that are left
     float* weights;     // e^(score - best), 0 for what is removed
     float* keys;        // likewise
-    float* maxima;      // of each kMaxWidth scores
-    float* spare;       // as many
+    float* maxima;      // one of each kMaxDepth scores
     double* sums;       // of each kSumWidth weights
     int32_t* marks;     // one per token
-    int32_t* token_ids; // of those that are left; null while that is the whole row
+    int32_t* token_ids; // of those that are left, in the row's order; null while that is the whole row
     Ranked ranked;
     int64_t count;
 };
 
 inline Choosing room_for(int64_t width) {
-    const size_t whole = size_t(width + 15) / 16 * 16, part = size_t(width / kMaxWidth + 16);
-    const size_t floats = 7 * whole + 2 * part;
+    const size_t whole = size_t(width + 15) / 16 * 16, part = size_t(width / kMaxDepth + 16);
+    const size_t floats = 7 * whole + part;
     char* at = (char*)penstock::thread_scratch(part * sizeof(double) + floats * sizeof(float) + 64);
     Choosing c{};
     c.sums = (double*)at;
@@ -36,7 +35,6 @@ inline Choosing room_for(int64_t width) {
     c.marks = (int32_t*)next;
     c.ranked.places = c.marks + whole;
     c.maxima = (float*)(c.ranked.places + whole);
-    c.spare = c.maxima + part;
     c.count = width;
     return c;
 }
@@ -45,89 +43,68 @@ inline bool is_edited(const PenstockChoice& choice) {
     return choice.num_biases || choice.num_forbidden || choice.num_tokens;
 }
 
-// The greatest of the row, whose parts' maxima are kept; NaN counts as infinity.
-inline float find_maxima(const float* scores, int64_t width, float* maxima) {
-    float best = kForbidden;
-    for (int64_t i = 0, block = 0; i < width; i += kMaxWidth, ++block) {
-        maxima[block] = greatest(scores + i, width - i < kMaxWidth ? width - i : kMaxWidth);
-        if (maxima[block] > best) best = maxima[block];
-    }
-    return best;
+// e^(score - best)
+inline vec weight_at(vec scores, float best) {
+    const vec x = sub(scores, all(best));
+    return where_positive(add(x, all(87.0f)), exponential(x), zero());
 }
 
 inline void weigh(const float* scores, float best, int64_t count, float* weights) {
-    for (int64_t i = 0; i < count; i += kLanes) {
-        const int n = count - i < kLanes ? int(count - i) : kLanes;
-        const vec x = sub(load_first(scores + i, n), all(best));
-        store_first(weights + i, where_positive(add(x, all(87.0f)), exponential(x), zero()), n);
-    }
+    for_lanes(count, [=](int64_t i, int n) {
+        store_first(weights + i, weight_at(load_first(scores + i, n), best), n);
+    });
 }
 
 inline double weight_of(const float* weights, int64_t count) {
     return sum_of(count, [=](int64_t i, int n) { return load_first(weights + i, n); });
 }
 
-// Take from every score what leaves logarithms of probabilities. Returns the logarithm of their sum.
-inline float to_logprobs(const Choosing& c, float best) {
-    weigh(c.scores, best, c.count, c.weights);
-    const float rest = float(__builtin_log(weight_of(c.weights, c.count)));
-    for (int64_t i = 0; i < c.count; i += kLanes) {
-        const int n = c.count - i < kLanes ? int(c.count - i) : kLanes;
-        store_first(c.scores + i, sub(sub(load_first(c.scores + i, n), all(best)), all(rest)), n);
-    }
-    return best + rest;
+// What to take from scores to leave logarithms of probabilities.
+inline Shift to_logprobs(const float* scores, float best, int64_t count) {
+    const double sum = sum_of(count, [=](int64_t i, int n) { return weight_at(load_first(scores + i, n), best); });
+    return {best, float(__builtin_log(sum))};
 }
 
-inline void divide(float* scores, int64_t count, float divisor) {
-    for (int64_t i = 0; i < count; i += kLanes) {
-        const int n = count - i < kLanes ? int(count - i) : kLanes;
-        store_first(scores + i, div(load_first(scores + i, n), all(divisor)), n);
-    }
+inline void divide(const float* scores, int64_t count, float divisor, float* to) {
+    for_lanes(count, [=](int64_t i, int n) {
+        store_first(to + i, div(load_first(scores + i, n), all(divisor)), n);
+    });
 }
 
 inline void keep_greatest(Choosing& c, int64_t count) {
-    const int64_t kept = collect_greatest(c.scores, c.count, count, c.maxima, c.spare, c.ranked);
+    const int64_t kept = collect_greatest(c.scores, c.count, count, {}, c.maxima, c.ranked);
     std::memcpy(c.scores, c.ranked.values, size_t(kept) * sizeof(float));
     std::memcpy(c.marks, c.ranked.places, size_t(kept) * sizeof(int32_t));
     c.token_ids = c.marks;
     c.count = kept;
 }
 
-// Weigh nothing any more whose value is less than `least`.
-inline void remove_below(float* weights, const float* values, int64_t count, float least) {
-    for (int64_t i = 0; i < count; i += kLanes) {
-        const int n = count - i < kLanes ? int(count - i) : kLanes;
+// Go on with the tokens whose value is `least` or more and who weigh something.
+inline void leave_out_below(Choosing& c, const float* values, float least) {
+    if (c.token_ids == nullptr) {
+        for (int64_t i = 0; i < c.count; ++i) c.marks[i] = int32_t(i);
+        c.token_ids = c.marks;
+    }
+    const auto is_left = [&](int64_t i, int n) {
         const vec is_less = sub(all(least), load_first(values + i, n));
-        store_first(weights + i, where_positive(is_less, zero(), load_first(weights + i, n)), n);
-    }
+        return where_positive(is_less, zero(), load_first(c.weights + i, n));
+    };
+    c.count = keep_chosen(c.count, is_left, Column(c.scores, c.scores), Column(c.marks, c.marks),
+                          Column(c.weights, c.weights));
 }
 
-// Go on with the tokens that are left; `marks` takes their ids.
-inline void leave_out_removed(Choosing& c) {
-    int64_t kept = 0;
-    for (int64_t i = 0; i < c.count; ++i) {
-        const float weight = c.weights[i];
-        const int32_t token_id = c.token_ids == nullptr ? int32_t(i) : c.token_ids[i];
-        c.scores[kept] = c.scores[i];
-        c.weights[kept] = weight;
-        c.marks[kept] = token_id;
-        kept += weight > 0;
-    }
-    c.token_ids = c.marks;
-    c.count = kept;
-}
-
-inline void keep_nucleus(const Choosing& c, double share) {
+inline void keep_nucleus(Choosing& c, double share) {
     const double total = weight_of(c.weights, c.count);
     // What is less than this weighs no more than what may be left out, all of it together.
     const float least = float(0.999 * (1 - share) * total / double(c.count));
+    leave_out_below(c, c.weights, least < 1 ? least : 1.0f);
     const Cut cut = find_cut(c.weights, c.weights, c.count, share * total, least < 1 ? least : 0.999f, c.ranked);
     for (int64_t i = 0; i < cut.num_equal; ++i) c.weights[cut.equal[i]] = 0;
-    remove_below(c.weights, c.weights, c.count, cut.last);
+    leave_out_below(c, c.weights, cut.last);
 }
 
 // The tokens whose surprise is nearest to the expected one, all that tie included.
-inline void keep_typical(const Choosing& c, float best, double share) {
+inline void keep_typical(Choosing& c, float best, double share) {
     const double total = weight_of(c.weights, c.count);
     const float log_total = float(__builtin_log(total));
     const auto surprise = [&](int64_t i, int n) {
@@ -137,14 +114,13 @@ inline void keep_typical(const Choosing& c, float best, double share) {
         const vec weight = load_first(c.weights + i, n);
         return where_positive(weight, mul(weight, surprise(i, n)), zero());
     }) / total;
-    for (int64_t i = 0; i < c.count; i += kLanes) {
-        const int n = c.count - i < kLanes ? int(c.count - i) : kLanes;
+    for_lanes(c.count, [&](int64_t i, int n) {
         const vec distance = abs(sub(surprise(i, n), all(float(entropy))));
         const vec key = exponential(sub(zero(), distance));
         store_first(c.keys + i, where_positive(load_first(c.weights + i, n), key, zero()), n);
-    }
+    });
     const Cut cut = find_cut(c.keys, c.weights, c.count, share * total, 0, c.ranked);
-    remove_below(c.weights, c.keys, c.count, cut.last);
+    leave_out_below(c, c.keys, cut.last);
 }
 
 // The first token up to which the weights add up to more than each number's share of their sum.
@@ -176,25 +152,26 @@ inline void invert(const Choosing& c, const double* uniforms, int64_t count, int
     }
 }
 
-inline void draw(const penstock::ChooseCall& call, const PenstockChoice& choice, Choosing& c) {
-    if (choice.temperature != 1) divide(c.scores, c.count, choice.temperature);
-    const float best = find_maxima(c.scores, c.count, c.maxima);
+inline void draw(const penstock::ChooseCall& call, const PenstockChoice& choice, const float* scores, float best,
+                 Choosing& c) {
+    divide(scores, c.count, choice.temperature, c.scores);
+    best /= choice.temperature;
     if (choice.top_k > 0 && choice.top_k < c.count) keep_greatest(c, choice.top_k);
     weigh(c.scores, best, c.count, c.weights);
     if (choice.top_p < 1) keep_nucleus(c, choice.top_p);
-    if (choice.min_p > 0) remove_below(c.weights, c.weights, c.count, choice.min_p < 1 ? choice.min_p : 1.0f);
+    if (choice.min_p > 0) leave_out_below(c, c.weights, choice.min_p < 1 ? choice.min_p : 1.0f);
     if (choice.typical_p < 1) {
-        leave_out_removed(c);
+        leave_out_below(c, c.weights, 0);
         keep_typical(c, best, choice.typical_p);
     }
     invert(c, call.uniforms + choice.first_uniform, choice.num_answers, call.token_ids + choice.first_answer);
 }
 
-// The greatest scores, best first, equal ones by their ids; fewer than there is room for leave -1.
-inline void top(const penstock::ChooseCall& call, const PenstockChoice& choice, Choosing& c) {
-    find_maxima(c.scores, c.count, c.maxima);
+// The greatest scores, shifted, best first, equal ones by their ids; fewer than there is room for leave -1.
+inline void top(const penstock::ChooseCall& call, const PenstockChoice& choice, const float* scores, Shift shift,
+                const Choosing& c) {
     const int64_t wanted = choice.num_answers < c.count ? choice.num_answers : c.count;
-    const int64_t found = collect_greatest(c.scores, c.count, wanted, c.maxima, c.spare, c.ranked);
+    const int64_t found = collect_greatest(scores, c.count, wanted, shift, c.maxima, c.ranked);
     sort_ranked(c.ranked, found);
     int64_t* token_ids = call.token_ids + choice.first_answer;
     float* values = call.values + choice.first_answer;
@@ -208,26 +185,35 @@ inline void top(const penstock::ChooseCall& call, const PenstockChoice& choice, 
 inline void choose_item(void* context, int64_t item) {
     const auto& call = *(const penstock::ChooseCall*)context;
     const PenstockChoice& choice = call.choices[item];
-    const float* logits = call.logits + choice.row * call.logits_stride;
+    const float* scores = call.logits + choice.row * call.logits_stride;
     Choosing c = room_for(call.width);
-    std::memcpy(c.scores, logits, size_t(call.width) * sizeof(float));
-    const auto check = [&](float best) {
+    float best = greatest(scores, c.count);
+    Shift shift;
+    const auto check = [&] {
         const bool is_good = best < __builtin_inff() && best > kForbidden;
         call.statuses[item] = is_good ? PENSTOCK_OK : PENSTOCK_NO_SCORES;
         return is_good;
     };
-    if (choice.kind == PENSTOCK_TOP) {
-        const float best = greatest(c.scores, call.width);
-        if (!check(best)) return;
-        call.wholes[item] = to_logprobs(c, best);
+    const auto tell_logprobs = [&] {
+        shift = to_logprobs(scores, best, c.count);
+        call.wholes[item] = shift.best + shift.rest;
+    };
+    if (choice.kind == PENSTOCK_TOP) {  // whose changes are made to logarithms of probabilities
+        if (!check()) return;
+        tell_logprobs();
     }
-    if (is_edited(choice)) edit(call, choice, {c.scores, c.marks, call.width});
-    const float best = greatest(c.scores, call.width);
-    if (!check(best)) return;
-    if (choice.kind == PENSTOCK_PROBE) call.wholes[item] = to_logprobs(c, best);
-    if (choice.kind == PENSTOCK_DRAW) return draw(call, choice, c);
-    if (choice.kind != PENSTOCK_ARGMAX) return top(call, choice, c);
-    penstock::ArgmaxCall first{c.scores, call.width, call.width, call.token_ids + choice.first_answer};
+    if (is_edited(choice)) {
+        for_lanes(c.count, [&](int64_t i, int n) { store_first(c.scores + i, shift.of(load_first(scores + i, n)), n); });
+        edit(call, choice, {c.scores, c.marks, c.count});
+        scores = c.scores;
+        shift = {};
+        best = greatest(scores, c.count);
+    }
+    if (!check()) return;
+    if (choice.kind == PENSTOCK_PROBE) tell_logprobs();
+    if (choice.kind == PENSTOCK_DRAW) return draw(call, choice, scores, best, c);
+    if (choice.kind != PENSTOCK_ARGMAX) return top(call, choice, scores, shift, c);
+    penstock::ArgmaxCall first{scores, call.width, call.width, call.token_ids + choice.first_answer};
     argmax_item(&first, 0);
 }
 

@@ -8,7 +8,7 @@
 namespace PENSTOCK_ISA {
 
 constexpr int64_t kSumWidth = 256;  // so many floats are added up as such, and their sums as doubles
-constexpr int64_t kMaxWidth = 32;   // values that share one maximum
+constexpr int64_t kMaxDepth = 32;   // values that share one maximum
 constexpr int64_t kFewLeft = 48;    // values that are sorted
 constexpr int kHalvings = 4;        // between two times that what is out of the question is left out
 
@@ -26,6 +26,36 @@ inline double sum_of(int64_t count, Term term) {
     }
     return sum;
 }
+
+// Call `act(i, n)` for every kLanes entries, n of them from i on.
+template <typename Act>
+inline void for_lanes(int64_t count, Act act) {
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) act(i, kLanes);
+    if (i < count) act(i, int(count - i));
+}
+
+// Copy the entries whose `chosen(i, n)` is positive from arrays to others or the same, in their order; there must
+// be room for kLanes more. Returns how many there are.
+template <typename Chosen, typename... Columns>
+inline int64_t keep_chosen(int64_t count, Chosen chosen, Columns... columns) {
+    int64_t kept = 0;
+    for_lanes(count, [&](int64_t i, int n) {
+        const vec mark = n < kLanes ? keep_first(chosen(i, n), n, zero()) : chosen(i, n);
+        int stored = 0;
+        ((stored = store_positive(columns.to + kept, load_first(columns.from + i, n), mark)), ...);
+        kept += stored;
+    });
+    return kept;
+}
+
+// Numbers of 32 bits that `keep_chosen` copies, whatever they mean.
+struct Column {
+    const float* from;
+    float* to;
+    Column(const float* source, float* target) : from(source), to(target) {}
+    Column(const int32_t* source, int32_t* target) : from((const float*)source), to((float*)target) {}
+};
 
 // The weight of the values that are `least` or more.
 inline double weight_from(const float* values, const float* weights, int64_t count, float least) {
@@ -98,7 +128,7 @@ inline Cut find_cut(const float* values, const float* weights, int64_t count, do
                     const Ranked& room) {
     int32_t low = bits_of(least), high = bits_of(1.0f) + 1;
     double above = 0;  // the weight of what was left out because it is surely kept
-    bool is_copied = false;
+    for (int64_t i = 0; i < count; ++i) room.places[i] = int32_t(i);
     while (high - low > 1 && count > kFewLeft) {
         for (int i = 0; i < kHalvings && high - low > 1; ++i) {
             const int32_t middle = low + (high - low) / 2;
@@ -107,26 +137,18 @@ inline Cut find_cut(const float* values, const float* weights, int64_t count, do
         }
         const float lowest = value_at(low), highest = value_at(high);
         above += weight_from(values, weights, count, highest);
-        int64_t kept = 0;
-        for (int64_t i = 0; i < count; ++i) {
-            const float value = values[i], weight = weights[i];
-            const int32_t place = is_copied ? room.places[i] : int32_t(i);
-            room.values[kept] = value;
-            room.weights[kept] = weight;
-            room.places[kept] = place;
-            kept += (value >= lowest) & (value < highest);
-        }
+        const auto is_between = [=](int64_t i, int n) {
+            const vec value = load_first(values + i, n), is_below = sub(all(lowest), value);
+            return where_positive(is_below, zero(), sub(all(highest), value));
+        };
+        count = keep_chosen(count, is_between, Column(weights, room.weights), Column(room.places, room.places),
+                            Column(values, room.values));
         values = room.values;
         weights = room.weights;
-        is_copied = true;
-        count = kept;
     }
-    if (!is_copied) {
-        for (int64_t i = 0; i < count; ++i) {
-            room.values[i] = values[i];
-            room.weights[i] = weights[i];
-            room.places[i] = int32_t(i);
-        }
+    if (values != room.values) {
+        std::memcpy(room.values, values, size_t(count) * sizeof(float));
+        std::memcpy(room.weights, weights, size_t(count) * sizeof(float));
     }
     if (count <= kFewLeft) sort_ranked(room, count);  // else all of them are equal, and in order
     int64_t kept = 0;
@@ -158,36 +180,51 @@ inline float select_rank(float* values, int64_t count, int64_t rank) {
     return values[rank];
 }
 
-// The greatest `count` of a row and all that are equal to the last of them, in the row's order. `maxima` has
-// the greatest of each kMaxWidth scores, `spare` room for as many; returns how many there are.
-inline int64_t collect_greatest(const float* scores, int64_t width, int64_t count, const float* maxima,
-                                float* spare, const Ranked& to) {
-    const int64_t num_maxima = (width + kMaxWidth - 1) / kMaxWidth;
+// The greatest of each kMaxDepth scores, which stand kLanes apart; the scores beyond the last whole block have none.
+// Returns how many maxima there are.
+inline int64_t find_maxima(const float* scores, int64_t width, float* maxima) {
+    int64_t count = 0;
+    for (int64_t begin = 0; begin + kMaxDepth * kLanes <= width; begin += kMaxDepth * kLanes, count += kLanes) {
+        vec best = load(scores + begin);
+        for (int64_t i = 1; i < kMaxDepth; ++i) best = at_least(load(scores + begin + i * kLanes), best);
+        store(maxima + count, best);
+    }
+    return count;
+}
+
+// What is taken from a row's scores, one number after the other: nothing, or what leaves logarithms of probabilities.
+struct Shift {
+    float best = 0;
+    float rest = 0;
+
+    vec of(vec scores) const { return sub(sub(scores, all(best)), all(rest)); }
+};
+
+// The greatest `count` of a row, shifted, and all that are equal to the last of them, in the row's order. `maxima`
+// has room for one of each kMaxDepth scores. Returns how many there are.
+inline int64_t collect_greatest(const float* scores, int64_t width, int64_t count, Shift shift, float* maxima,
+                                const Ranked& to) {
+    const int64_t num_maxima = find_maxima(scores, width, maxima);
     float least = kForbidden;
     if (count < num_maxima) {  // so many maxima are that great, so the last of the greatest is as well
-        std::memcpy(spare, maxima, size_t(num_maxima) * sizeof(float));
-        least = select_rank(spare, num_maxima, count - 1);
+        for_lanes(num_maxima, [&](int64_t i, int n) { store_first(maxima + i, shift.of(load(maxima + i)), n); });
+        least = select_rank(maxima, num_maxima, count - 1);
     }
+    const auto is_great = [&least](vec values) { return where_positive(sub(all(least), values), zero(), all(1)); };
     int64_t found = 0;
-    for (int64_t block = 0; block < num_maxima; ++block) {
-        if (!(maxima[block] >= least)) continue;
-        const int64_t end = (block + 1) * kMaxWidth < width ? (block + 1) * kMaxWidth : width;
-        for (int64_t i = block * kMaxWidth; i < end; ++i) {
-            to.values[found] = scores[i];
-            to.places[found] = int32_t(i);
-            found += scores[i] >= least;
-        }
-    }
+    for_lanes(width, [&](int64_t i, int n) {
+        const vec here = shift.of(load_first(scores + i, n)), mark = keep_first(is_great(here), n, zero());
+        if (store_positive(to.values + found, here, mark) == 0) return;  // as a rule
+        float marks[kLanes];
+        store(marks, mark);
+        for (int lane = 0; lane < n; ++lane)
+            if (marks[lane] > 0) to.places[found++] = int32_t(i + lane);
+    });
     if (found <= count) return found;
     std::memcpy(to.weights, to.values, size_t(found) * sizeof(float));
     least = select_rank(to.weights, found, count - 1);
-    int64_t kept = 0;
-    for (int64_t i = 0; i < found; ++i) {
-        to.values[kept] = to.values[i];
-        to.places[kept] = to.places[i];
-        kept += to.values[i] >= least;
-    }
-    return kept;
+    const auto is_kept = [&](int64_t i, int n) { return is_great(load_first(to.values + i, n)); };
+    return keep_chosen(found, is_kept, Column(to.places, to.places), Column(to.values, to.values));
 }
 
 }  // namespace PENSTOCK_ISA

@@ -59,6 +59,24 @@ inline vec at_most(vec x, vec bound) { return _mm256_min_ps(bound, x); }
 inline vec where_positive(vec x, vec yes, vec no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, zero(), _CMP_GT_OQ));
 }
+// For each choice of eight lanes their numbers, a byte each, the chosen ones first.
+struct LaneOrders {
+    uint64_t bytes[256];
+    constexpr LaneOrders() : bytes() {
+        for (int choice = 0; choice < 256; ++choice)
+            for (int lane = kLanes - 1; lane >= 0; --lane)
+                if (choice >> lane & 1) bytes[choice] = bytes[choice] << 8 | uint64_t(lane);
+    }
+};
+inline constexpr LaneOrders kLaneOrders{};
+// Store the lanes of x whose lane of `chosen` is above 0, one after the other; returns how many. What comes after
+// them, up to kLanes in all, is overwritten.
+inline int store_positive(float* to, vec x, vec chosen) {
+    const int mask = _mm256_movemask_ps(_mm256_cmp_ps(chosen, zero(), _CMP_GT_OQ));
+    const __m256i order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(int64_t(kLaneOrders.bytes[mask])));
+    store(to, _mm256_permutevar8x32_ps(x, order));
+    return __builtin_popcount(unsigned(mask));
+}
 inline vec or_infinity_if_nan(vec x) {
     return _mm256_blendv_ps(x, all(__builtin_inff()), _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
 }

@@ -51,6 +51,13 @@ inline vec at_most(vec x, vec bound) { return _mm512_min_ps(bound, x); }
 inline vec where_positive(vec x, vec yes, vec no) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, zero(), _CMP_GT_OQ), no, yes);
 }
+// Store the lanes of x whose lane of `chosen` is above 0, one after the other; returns how many. What comes after
+// them, up to kLanes in all, is overwritten.
+inline int store_positive(float* to, vec x, vec chosen) {
+    const __mmask16 mask = _mm512_cmp_ps_mask(chosen, zero(), _CMP_GT_OQ);
+    store(to, _mm512_maskz_compress_ps(mask, x));
+    return __builtin_popcount(mask);
+}
 inline vec or_infinity_if_nan(vec x) {
     return _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), all(__builtin_inff()));
 }

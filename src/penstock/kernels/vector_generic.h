@@ -59,6 +59,16 @@ inline vec abs(vec x) { return (vec)((ivec)x & 0x7fffffff); }
 inline vec at_least(vec x, vec bound) { return select(x < bound, bound, x); }
 inline vec at_most(vec x, vec bound) { return select(x > bound, bound, x); }
 inline vec where_positive(vec x, vec yes, vec no) { return select(x > zero(), yes, no); }
+// Store the lanes of x whose lane of `chosen` is above 0, one after the other; returns how many. What comes after
+// them, up to kLanes in all, is overwritten.
+inline int store_positive(float* to, vec x, vec chosen) {
+    int count = 0;
+    for (int i = 0; i < kLanes; ++i) {
+        to[count] = x[i];
+        count += chosen[i] > 0;
+    }
+    return count;
+}
 inline vec or_infinity_if_nan(vec x) { return select(x == x, x, all(__builtin_inff())); }
 // For |x| below 2^22, which is all that exp needs.
 inline vec round_to_integer(vec x) { return (x + 12582912.0f) - 12582912.0f; }

@@ -65,6 +65,16 @@ inline vec abs(vec x) { return vabsq_f32(x); }
 inline vec at_least(vec x, vec bound) { return vmaxq_f32(x, bound); }
 inline vec at_most(vec x, vec bound) { return vminq_f32(x, bound); }
 inline vec where_positive(vec x, vec yes, vec no) { return vbslq_f32(vcgtzq_f32(x), yes, no); }
+// Store the lanes of x whose lane of `chosen` is above 0, one after the other; returns how many. What comes after
+// them, up to kLanes in all, is overwritten.
+inline int store_positive(float* to, vec x, vec chosen) {
+    int count = 0;
+    for (int i = 0; i < kLanes; ++i) {
+        to[count] = x[i];
+        count += chosen[i] > 0;
+    }
+    return count;
+}
 inline vec or_infinity_if_nan(vec x) { return vbslq_f32(vceqq_f32(x, x), x, all(__builtin_inff())); }
 inline vec round_to_integer(vec x) { return vrndnq_f32(x); }
 inline vec times_power_of_two(vec x, vec exponent) {

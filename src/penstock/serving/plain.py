@@ -1,7 +1,8 @@
 """Values as plain JSON and back, by their type hints: what may cross a process boundary.
 
-A dataclass becomes the list of its fields, a union a pair of which member and its value. Nothing
-that could run code is ever read, and nothing outside the standard library is imported.
+A dataclass or a named tuple becomes the list of its fields, a union a pair of which member and its
+value. Nothing that could run code is ever read, and nothing outside the standard library is
+imported.
 """
 
 import functools
@@ -57,7 +58,9 @@ def _codec_of_class(kind: type) -> Codec:
     if issubclass(kind, BaseException):
         return Codec(encode_error, decode_error, lambda value: isinstance(value, BaseException))
     if is_dataclass(kind):
-        return _codec_of_dataclass(kind)
+        return _codec_of_record(kind, tuple(field.name for field in fields(kind)))
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _codec_of_record(kind, kind._fields)
     raise TypeError(f"{kind} cannot be sent to another process.")
 
 
@@ -77,9 +80,8 @@ def _codec_of_form(hint: Any, origin: Any, arguments: tuple[Any, ...]) -> Codec:
     raise TypeError(f"{hint} cannot be sent to another process.")
 
 
-def _codec_of_dataclass(kind: type) -> Codec:
+def _codec_of_record(kind: type, names: tuple[str, ...]) -> Codec:
     hints = typing.get_type_hints(kind)
-    names = tuple(field.name for field in fields(kind))
     codecs = tuple(codec_of(hints[name]) for name in names)
     encoders = tuple((n, c.encode) for n, c in zip(names, codecs, strict=True))
     decoders = tuple((n, c.decode) for n, c in zip(names, codecs, strict=True))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class FinishReason(StrEnum):
@@ -27,9 +28,11 @@ class Token:
     utf8: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
-    """A token with the natural logarithm of its probability. `utf8` as in `Token`."""
+class TokenLogprob(NamedTuple):
+    """A token with the natural logarithm of its probability. `utf8` as in `Token`.
+
+    A tuple, as what holds it: up to a hundred for each token of a text must be made quickly.
+    """
 
     token_id: int
     token: str
@@ -59,8 +62,7 @@ class Stage:
     top: tuple[TokenLogprob, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChosenLogprob:
+class ChosenLogprob(NamedTuple):
     """A chosen token's log-probability under the model, and its most probable rivals'."""
 
     chosen: TokenLogprob
