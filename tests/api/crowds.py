@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,10 @@ class Crowded:
 
 
 @contextlib.contextmanager
-def crowded(folder: Path, **environment: str) -> Iterator[Crowded]:
-    """A server over the fake engine, ready."""
+def crowded(
+    folder: Path, *, started_by: Sequence[str] = (), **environment: str
+) -> Iterator[Crowded]:
+    """A server over the fake engine, ready; its command may be another command's arguments."""
     log = folder / "server.log"
     variables = {
         **os.environ,
@@ -101,7 +103,7 @@ def crowded(folder: Path, **environment: str) -> Iterator[Crowded]:
     }
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.api.fake_server"],
+            [*started_by, sys.executable, "-m", "tests.api.fake_server"],
             cwd=REPOSITORY,
             env=variables,
             stdout=subprocess.PIPE,

@@ -7,14 +7,18 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import resource
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.api.crowds import (
     IS_STRESS,
@@ -279,6 +283,67 @@ async def test_without_memory_to_spare_a_server_lives_and_recovers(tmp_path: Pat
     figures = {"rounds": STARVED_ROUNDS, "refused": refused, "complete afterwards": complete}
     record("B15 too little memory", "30 bodies of 1.5 MB, 4 MiB to spare", figures)
     assert (refused, complete) == (30 * STARVED_ROUNDS, STARVED_ROUNDS)
+
+
+@pytest.mark.skipif(
+    shutil.which("setpriv") is None or os.geteuid() != 0,
+    reason="only root can start a server as somebody else, and the limit does not bind root",
+)
+async def test_without_threads_to_start_a_server_lives_and_recovers(tmp_path: Path) -> None:
+    """Whoever needs a thread that cannot be is refused and loses nothing; others are answered."""
+    refused = complete = 0
+    with crowded(tmp_path, started_by=as_somebody_else(), FAKE_STEP_SECONDS="0.005") as server:
+        for _ in range(STARVED_ROUNDS):
+            with no_more_threads(server.process.pid):
+                texts = asyncio.gather(*(ask(server.port, stream(n, 5)) for n in range(20)))
+                uploads = await asyncio.gather(*(upload(server.port) for _ in range(20)))
+                answers = await texts
+            assert {*uploads, *(answer.status for answer in answers)} <= {200, 503}
+            assert all(a.text == fake_text(5) for a in answers if a.status == 200)
+            refused += [*uploads, *(answer.status for answer in answers)].count(503)
+            complete += await upload(server.port) == 200
+            complete += (await ask(server.port, stream(0, 5))).text == fake_text(5)
+        await server.idle()
+
+    figures = {"rounds": STARVED_ROUNDS, "refused": refused, "complete afterwards": complete}
+    record("B15 no threads", "20 uploads and 20 texts, no thread to start", figures)
+    assert complete == 2 * STARVED_ROUNDS
+    assert refused, "the server never wanted a thread that it could not have"
+
+
+def as_somebody_else() -> tuple[str, ...]:
+    """Starts a command as a user that nobody else is, and who may read what this one may."""
+    user = 100_000 + os.getpid()
+    caps = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+    return ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *caps)
+
+
+@contextlib.contextmanager
+def no_more_threads(pid: int) -> Iterator[None]:
+    """The process, which somebody else's command started, can start none."""
+    (before,) = re.findall(r"Max processes\s+(\d+)", Path(f"/proc/{pid}/limits").read_text())
+
+    def limit(count: str) -> None:
+        command = (
+            "prlimit",
+            f"--pid={pid}",
+            f"--nproc={count}:",
+        )  # whose limits it is may change them
+        subprocess.run([*as_somebody_else(), *command], check=True)
+
+    limit("1")
+    try:
+        yield
+    finally:
+        limit(before)
+
+
+async def upload(port: int) -> int:
+    """The status that a file's upload is answered with."""
+    lines = b'{"custom_id": "a"}\n' * 20_000
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        sent = {"file": ("lines.jsonl", lines)}
+        return (await client.post("/v1/files", files=sent, data={"purpose": "batch"})).status_code
 
 
 @contextlib.contextmanager

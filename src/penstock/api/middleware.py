@@ -20,7 +20,7 @@ from penstock.accounts.principal import LOCAL_OWNER, Principal
 from penstock.api.error_shapes import in_dialect_of
 from penstock.api.errors import error_body, error_response, problem, status_of
 from penstock.api.limit_headers import limit_headers
-from penstock.errors import NotEnoughMemory
+from penstock.errors import NotEnoughMemory, ServerBusy
 from penstock.serving.callers import CALLER, UNLIMITED, Caller, name_of_address
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,9 @@ SECURITY_HEADERS = {
 
 NO_MEMORY = NotEnoughMemory(
     "The server has no memory to spare.", "Send the request again in a moment, or a smaller one."
+)
+NO_THREAD = ServerBusy(
+    "The server can start no more threads.", "Send the request again in a moment."
 )
 ENCRYPTED_FOR = "max-age=31536000"
 
@@ -234,6 +237,14 @@ def _too_large(max_bytes: int) -> HTTPException:
     )
 
 
+def _as_told(error: Exception) -> Exception:
+    """What a client hears of a failure: that the machine has no more to give is nobody's fault."""
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
+    has_no_thread = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    return NO_THREAD if has_no_thread else error
+
+
 class CrashNet:
     """Answers with an error object when a handler fails in a way nobody foresaw."""
 
@@ -255,6 +266,6 @@ class CrashNet:
             logger.exception("The request failed.", extra={"request_id": request_id})
             if scope["type"] != "http" or started:
                 raise
-            told = NO_MEMORY if isinstance(error, MemoryError) else error
+            told = _as_told(error)
             body = error_body(told, request_id=request_id)
             await _refusal(scope, status_of(told), body)(scope, receive, send)

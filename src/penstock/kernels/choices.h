@@ -160,10 +160,7 @@ inline void draw(const penstock::ChooseCall& call, const PenstockChoice& choice,
     weigh(c.scores, best, c.count, c.weights);
     if (choice.top_p < 1) keep_nucleus(c, choice.top_p);
     if (choice.min_p > 0) leave_out_below(c, c.weights, choice.min_p < 1 ? choice.min_p : 1.0f);
-    if (choice.typical_p < 1) {
-        leave_out_below(c, c.weights, 0);
-        keep_typical(c, best, choice.typical_p);
-    }
+    if (choice.typical_p < 1) keep_typical(c, best, choice.typical_p);
     invert(c, call.uniforms + choice.first_uniform, choice.num_answers, call.token_ids + choice.first_answer);
 }
 
