@@ -43,7 +43,12 @@ def byte_tokenizer(*more_specials: str) -> Tokenizer:
 
 
 def tiny_model(
-    seed: int = 0, *, context_length: int = 128, num_layers: int = 2, ops: Ops | None = None
+    seed: int = 0,
+    *,
+    context_length: int = 128,
+    num_layers: int = 2,
+    ops: Ops | None = None,
+    store: torch.dtype = torch.float32,
 ) -> TinyModel:
     """A model of few layers whose logits are spread enough that near-ties are rare."""
     torch.manual_seed(seed)
@@ -59,7 +64,7 @@ def tiny_model(
     )
     reference = GPT2LMHeadModel(config).eval()
     weights = {name: tensor.detach() for name, tensor in reference.state_dict().items()}
-    family = GPT2.load(config.to_dict(), weights, ops or TorchOps(), torch.float32)
+    family = GPT2.load(config.to_dict(), weights, ops or TorchOps(), store)
     return TinyModel(reference, loaded(family, "tiny"))
 
 

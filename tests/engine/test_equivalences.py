@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,8 @@ from tests.tiny_t5 import tiny_t5
 TINY = tiny_model(7)
 MODELS = {"gpt2": TINY.model, "t5": tiny_t5(7).model}
 MODELS = {name: with_draft(model, drafting_like(model)) for name, model in MODELS.items()}
+SHORT = tiny_model(7, store=torch.bfloat16).model
+SHORT = with_draft(SHORT, drafting_like(SHORT))
 ROOMY = EngineConfig(num_blocks=400)
 
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -254,6 +257,21 @@ def test_preempted_is_undisturbed(model: LoadedModel, requests: list[GenerationR
     together = run_all(model, requests, cramped)
 
     alone = [run_alone(model, request, ROOMY) for request in requests]
+    assert [_essence(r) for r in together] == [_essence(r) for r in alone]
+
+
+@few_examples
+@given(st.lists(generation_requests(), min_size=2, max_size=4))
+def test_in_short_numbers_batched_chunked_and_preempted_is_alone(
+    requests: list[GenerationRequest],
+) -> None:
+    """Weights, keys and values are rounded, and each time to the same."""
+    requests = _numbered(requests)
+    cramped = EngineConfig(num_blocks=32, block_size=16, max_batch_tokens=32)
+
+    together = run_all(SHORT, requests, cramped)
+
+    alone = [run_alone(SHORT, request, ROOMY) for request in requests]
     assert [_essence(r) for r in together] == [_essence(r) for r in alone]
 
 

@@ -14,11 +14,13 @@ class CacheShape:
     num_layers: int
     num_kv_heads: int
     head_size: int
+    dtype: torch.dtype = torch.float32
 
     @property
     def bytes_per_token(self) -> int:
-        """Keys and values of all layers, in fp32."""
-        return 2 * 4 * self.num_layers * self.num_kv_heads * self.head_size
+        """Keys and values of all layers."""
+        num_elements = 2 * self.num_layers * self.num_kv_heads * self.head_size
+        return num_elements * self.dtype.itemsize
 
 
 class KVCache:
@@ -27,8 +29,8 @@ class KVCache:
     def __init__(self, shape: CacheShape, *, num_blocks: int, block_size: int) -> None:
         # (num_layers, num_blocks, num_kv_heads, block_size, head_size)
         size = (shape.num_layers, num_blocks, shape.num_kv_heads, block_size, shape.head_size)
-        self.keys = torch.empty(size)
-        self.values = torch.empty(size)
+        self.keys = torch.empty(size, dtype=shape.dtype)
+        self.values = torch.empty(size, dtype=shape.dtype)
         self.layers: tuple[tuple[Tensor, Tensor], ...] = tuple(
             zip(self.keys.unbind(0), self.values.unbind(0), strict=True)
         )

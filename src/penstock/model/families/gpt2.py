@@ -65,6 +65,7 @@ class GPT2:
             num_layers=len(self._layers),
             num_kv_heads=self._num_heads,
             head_size=width // self._num_heads,
+            dtype=weights.cache_dtype,
         )
 
     @classmethod

@@ -43,7 +43,10 @@ class GPTNeo:
         self.num_parameters = weights.num_parameters
         self.num_bytes = weights.num_bytes
         self.cache_shape = CacheShape(
-            num_layers=len(self._layers), num_kv_heads=self._num_heads, head_size=self._head_size
+            num_layers=len(self._layers),
+            num_kv_heads=self._num_heads,
+            head_size=self._head_size,
+            dtype=weights.cache_dtype,
         )
 
     @classmethod

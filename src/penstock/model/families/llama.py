@@ -66,6 +66,7 @@ class Llama:
             num_layers=len(self._layers),
             num_kv_heads=self._num_kv_heads,
             head_size=self._head_size,
+            dtype=weights.cache_dtype,
         )
 
     @classmethod

@@ -69,7 +69,10 @@ class T5:
         self.num_parameters = weights.num_parameters
         self.num_bytes = weights.num_bytes
         self.cache_shape = CacheShape(
-            num_layers=num_layers, num_kv_heads=self._num_heads, head_size=self._head_size
+            num_layers=num_layers,
+            num_kv_heads=self._num_heads,
+            head_size=self._head_size,
+            dtype=weights.cache_dtype,
         )
 
     @classmethod

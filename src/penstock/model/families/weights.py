@@ -40,6 +40,11 @@ class Weights:
         return sum(self._tensors[name].numel() for name in self._used)
 
     @property
+    def cache_dtype(self) -> torch.dtype:
+        """What keys and values are kept in: in full where the weights are."""
+        return torch.float32 if self._store is torch.float32 else torch.bfloat16
+
+    @property
     def num_bytes(self) -> int:
         """What is kept: matrices as they were laid out, and whatever is used as it is."""
         return self._packed_bytes + sum(self._kept.values())
