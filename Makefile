@@ -82,7 +82,7 @@ stress: $(DEVELOP)  ## Kills, loads, models of full shape (6 GB), at their full 
 		tests/api/test_four_families.py tests/api/test_batch_kills.py tests/api/test_training_kills.py tests/api/jobs tests/scale \
 		tests/jobs/test_executor.py tests/api/test_crowds.py tests/api/test_drain.py tests/api/accounts tests/e2e/test_hostile_texts.py \
 		tests/serving/test_load_rounds.py tests/engine/test_scheduling_machine.py \
-		tests/model/test_hub_models.py tests/accounts tests/api/history tests/training/test_kills.py $(ARGS)
+		tests/model/test_hub_models.py tests/cli/test_downloads.py tests/accounts tests/api/history tests/training/test_kills.py $(ARGS)
 	PENSTOCK_STRATEGY_CASES=100 PENSTOCK_DRAWS=10000 PENSTOCK_SCHEMAS=320 \
 	PENSTOCK_STRESS_REPORT=docs/reliability.json $(BIN)/python -m pytest -n 2 --timeout 1800 \
 		tests/decoding/test_three_families.py tests/decoding/test_same_as_transformers.py \

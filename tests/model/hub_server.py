@@ -1,11 +1,12 @@
 """A hub on this machine: the two routes a download uses, with the faults a network has."""
 
+import contextlib
 import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -30,6 +31,7 @@ class FakeHub:
     drop_after: int | None = None  # bytes of weights after which the line breaks
     drops_left: int = 10**6
     ignores_range: bool = False
+    pause_seconds: float = 0.0  # between two hundredths of the weights
     sent_instead: dict[str, bytes] = field(default_factory=dict)
     requests: list[tuple[str, str | None, str | None]] = field(default_factory=list)
 
@@ -57,7 +59,7 @@ def _sibling(name: str, content: bytes) -> dict[str, Any]:
     return known
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(hub: FakeHub) -> Iterator[FakeHub]:
     """Serve the hub on a free port of this machine while the block runs."""
 
@@ -111,7 +113,15 @@ class _Handler(BaseHTTPRequestHandler):
             hub.drops_left -= 1
             part = part[: hub.drop_after]
             self.close_connection = True
-        self.wfile.write(part)
+        with contextlib.suppress(ConnectionError):  # who asked has left
+            self._send_slowly(part) if name.endswith(".safetensors") else self.wfile.write(part)
+
+    def _send_slowly(self, content: bytes) -> None:
+        size = max(1, len(content) // 100)
+        for start in range(0, len(content), size):
+            if self.fake.pause_seconds:
+                time.sleep(self.fake.pause_seconds)
+            self.wfile.write(content[start : start + size])
 
     def _answer(self, content: bytes, kind: str) -> None:
         self.send_response(200)
