@@ -92,6 +92,7 @@ def _append(
         with partial.open("ab" if resumed else "wb") as file:
             for chunk in response.iter_bytes():  # as it comes: what is buffered can be lost
                 file.write(chunk)
+                file.flush()
                 receive(len(chunk))
 
 
