@@ -114,13 +114,13 @@ class _Handler(BaseHTTPRequestHandler):
             part = part[: hub.drop_after]
             self.close_connection = True
         with contextlib.suppress(ConnectionError):  # who asked has left
-            self._send_slowly(part) if name.endswith(".safetensors") else self.wfile.write(part)
+            self._send(part, hub.pause_seconds if name.endswith(".safetensors") else 0.0)
 
-    def _send_slowly(self, content: bytes) -> None:
-        size = max(1, len(content) // 100)
+    def _send(self, content: bytes, pause_seconds: float) -> None:
+        size = len(content) // 100 + 1
         for start in range(0, len(content), size):
-            if self.fake.pause_seconds:
-                time.sleep(self.fake.pause_seconds)
+            if pause_seconds:
+                time.sleep(pause_seconds)
             self.wfile.write(content[start : start + size])
 
     def _answer(self, content: bytes, kind: str) -> None:
